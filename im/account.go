@@ -1,0 +1,211 @@
+package im
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"parley/store"
+	"parley/xmpp/jid"
+	"parley/xmpp/stanza"
+	"parley/xmpp/xml"
+)
+
+// keyCursor is the KV key of the place up to which an account's Log has reached some device of it.
+const keyCursor = "im/cursor"
+
+// Account is a user of this server, as far as the hall is concerned: his sessions, his block list, his Log.
+type Account struct {
+	// fixed
+	srv   *Server
+	jid   jid.JID // bare
+	owner store.Owner
+
+	loading sync.Mutex // held while the account is read from the store
+	loaded  atomic.Bool
+
+	sessions atomic.Pointer[[]*Session] // copy-on-write, written under mu; read by anyone
+	blocked  atomic.Pointer[blockList]  // likewise
+	cursor   atomic.Uint64              // up to here the Log has been written to some connection
+	saved    atomic.Uint64              // the cursor as it is in the store; the keeper writes it
+
+	mu       sync.Mutex // the turn
+	last     store.ID   // guarded by mu: highest place in the Log that we know of
+	queue    []outgoing // guarded by mu: what states this account's condition, in order
+	draining bool       // guarded by mu: somebody routes the queue
+	turn     Delivery   // guarded by mu: the stanza whose turn it is; kept so that a turn allocates nothing
+	aim      []*Session // guarded by mu: memory for turn.Targets
+}
+
+// JID is the account's bare address.
+func (a *Account) JID() jid.JID { return a.jid }
+
+// Owner is the account's number in the store.
+func (a *Account) Owner() store.Owner { return a.owner }
+
+// Sessions are the account's sessions at this moment. The slice is not to be changed.
+func (a *Account) Sessions() []*Session {
+	if p := a.sessions.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// Online tells whether some session of the account is available.
+func (a *Account) Online() bool {
+	for _, s := range a.Sessions() {
+		if s.presence.Load() != nil {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *Account) session(resource string) *Session {
+	for _, s := range a.Sessions() {
+		if s.jid.Resource() == resource {
+			return s
+		}
+	}
+	return nil
+}
+
+// load reads what the turn needs, once, so that no turn ever waits for the disk.
+func (a *Account) load(ctx context.Context) error {
+	if a.loaded.Load() {
+		return nil
+	}
+	a.loading.Lock()
+	defer a.loading.Unlock()
+	if a.loaded.Load() {
+		return nil
+	}
+	if err := a.srv.store.Log.Load(ctx, a.owner); err != nil {
+		return fmt.Errorf("im: load account: %w", err)
+	}
+	_, last, err := a.srv.store.Log.Bounds(ctx, a.owner)
+	if err != nil {
+		return fmt.Errorf("im: load account: %w", err)
+	}
+	v, err := a.srv.store.KV.Get(ctx, a.owner, keyCursor)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("im: load account: %w", err)
+	}
+	if len(v) == 8 {
+		a.cursor.Store(binary.BigEndian.Uint64(v))
+		a.saved.Store(a.cursor.Load())
+	}
+	list, err := loadBlockList(ctx, a.srv.store.KV, a.owner)
+	if err != nil {
+		return err
+	}
+	a.blocked.Store(list)
+	a.mu.Lock()
+	a.last = last
+	a.mu.Unlock()
+	a.loaded.Store(true)
+	return nil
+}
+
+// Keep appends a message to the account's Log, in the account's turn, and returns its place.
+func (a *Account) Keep(d *Delivery, peer jid.JID, sent bool) error {
+	id, err := a.srv.store.Log.Append(d.Journey, a.owner, store.Entry{
+		Time: time.Now(), Peer: peer.Bare().String(), Sent: sent, Body: d.Stanza.Append(nil),
+	})
+	switch {
+	case errors.Is(err, store.ErrFull):
+		return stanza.Bad(stanza.ResourceConstraint, "The server's disk is full; the message was not kept. Try again later.")
+	case err != nil:
+		return fmt.Errorf("im: keep message: %w", err)
+	}
+	a.last = id
+	if !sent {
+		d.ID = id
+	}
+	return nil
+}
+
+// StanzaID is the element that tells a message's place in this account's Log (XEP-0359).
+func (a *Account) StanzaID(id store.ID) *xml.Element {
+	return xml.New(stanza.NSID, "stanza-id", xml.A("by", a.jid.String()), xml.A("id", a.srv.store.Log.WireID(a.owner, id)))
+}
+
+// delivered moves the cursor up to id.
+func (a *Account) delivered(id store.ID) {
+	for {
+		old := a.cursor.Load()
+		if old >= uint64(id) {
+			return
+		}
+		if a.cursor.CompareAndSwap(old, uint64(id)) {
+			return
+		}
+	}
+}
+
+// saveCursor writes the cursor if it has moved since it was last written.
+func (a *Account) saveCursor(j store.Journey) error {
+	c := a.cursor.Load()
+	if c == a.saved.Load() {
+		return nil
+	}
+	if err := a.srv.store.KV.Set(j, a.owner, keyCursor, binary.BigEndian.AppendUint64(nil, c)); err != nil {
+		return fmt.Errorf("im: save cursor: %w", err)
+	}
+	a.saved.Store(c)
+	return nil
+}
+
+// outgoing is one thing that an account says of its condition.
+type outgoing struct {
+	st   *stanza.Stanza
+	mark store.Mark // what it rests on; presence rests on nothing
+	wide bool       // to every contact who may see the account, and its own sessions
+	to   []*Session // to these sessions of the account (pushes), when not nil
+}
+
+// say adds to the account's queue. The caller holds a.mu, and calls drain once he has let go of it.
+func (a *Account) say(o outgoing) { a.queue = append(a.queue, o) }
+
+// drain routes the account's queue, unless somebody does so already: he will take what was added, too.
+func (a *Account) drain(ctx context.Context) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.draining {
+		return
+	}
+	a.draining = true
+	for len(a.queue) > 0 {
+		o := a.queue[0]
+		a.queue = a.queue[1:]
+		a.mu.Unlock()
+		a.emit(ctx, o)
+		a.mu.Lock()
+	}
+	a.queue = nil
+	a.draining = false
+}
+
+// emit routes one entry of the queue, with no lock held.
+func (a *Account) emit(ctx context.Context, o outgoing) {
+	defer func() {
+		if p := recover(); p != nil { // draining must not stay set
+			a.srv.log.Error("panic while presence was routed", slog.String("jid", a.jid.String()), slog.Any("panic", p))
+		}
+	}()
+	switch {
+	case o.to != nil:
+		for _, s := range o.to {
+			s.push(o.st, s.jid, o.mark)
+		}
+	case o.wide:
+		a.srv.fanOut(ctx, a, o.st)
+	default:
+		a.srv.tell(ctx, a, o.st)
+	}
+}

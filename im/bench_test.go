@@ -1,0 +1,141 @@
+package im_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+
+	"parley/ext/archive"
+	"parley/im"
+	"parley/store"
+	"parley/store/memory"
+	"parley/xmpp/stanza"
+	"parley/xmpp/stream"
+	"parley/xmpp/xml"
+)
+
+// names is a Directory of accounts that number themselves.
+type names []string
+
+func (n names) Owner(localpart string) (store.Owner, bool) {
+	for i, name := range n {
+		if name == localpart {
+			return store.Owner(i + 1), true
+		}
+	}
+	return 0, false
+}
+
+// idle is a Carrier that writes nothing.
+type idle struct{}
+
+func (idle) Wake()             {}
+func (idle) End(*stream.Error) {}
+
+// hall is a hall over memory with these accounts.
+func hall(t testing.TB, c im.Config, accounts names, exts ...im.Extension) *im.Server {
+	t.Helper()
+	st := store.New(memory.New(), store.Options{})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = st.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		_ = st.Close(context.Background())
+		cancel()
+		<-done
+	})
+	c.Domain, c.Store, c.Directory = "localhost", st, accounts
+	c.Everyone = func() []string { return accounts }
+	c.Log = slog.New(slog.DiscardHandler)
+	c.BlockedSender, c.Sessions = im.Explicit, 20
+	if c.Outbox == 0 {
+		c.Outbox = 256 << 10
+	}
+	v, err := im.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Use(exts...); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func bind(t testing.TB, v *im.Server, name, resource string) *im.Session {
+	t.Helper()
+	s, err := v.Bind(context.Background(), name, resource, idle{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Receive(context.Background(), element(t, "<presence/>")); err != nil {
+		t.Fatal(err)
+	}
+	empty(s)
+	return s
+}
+
+// empty takes all that waits for a session.
+func empty(s *im.Session) (text string) {
+	ctx := context.Background()
+	for {
+		p, _ := s.Next(ctx, nil)
+		if p == nil {
+			return text
+		}
+		text += string(p)
+	}
+}
+
+func element(t testing.TB, s string) *xml.Element {
+	t.Helper()
+	el, err := xml.Parse(s, stanza.NSClient, xml.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return el
+}
+
+const chat = `<message to='bob@localhost' type='chat' id='m1234567' xml:lang='en'><body>Wherefore art thou, and will you come to the meeting?</body><active xmlns='http://jabber.org/protocol/chatstates'/></message>`
+
+// BenchmarkMessage is one chat message from the bytes that came in to the bytes in the recipient's outbox.
+func BenchmarkMessage(b *testing.B) {
+	for _, mode := range []struct {
+		name   string
+		always bool
+	}{{"archive=off", false}, {"archive=on", true}} {
+		b.Run(mode.name, func(b *testing.B) {
+			v := hall(b, im.Config{}, names{"alice", "bob"}, archive.New(mode.always))
+			alice, bob := bind(b, v, "alice", "a"), bind(b, v, "bob", "b")
+			scan := xml.NewScanner(xml.Limits{Bytes: 256 << 10, Depth: 64, Elements: 4096, Attrs: 64, Declarations: 32, Name: 256, Value: 32 << 10})
+			scan.Feed([]byte("<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>"))
+			if _, err := scan.Next(); err != nil {
+				b.Fatal(err)
+			}
+			ctx, in, spare := context.Background(), []byte(chat), make([]byte, 0, 64<<10)
+			b.ReportAllocs()
+			b.SetBytes(int64(len(in)))
+			for i := 0; b.Loop(); i++ {
+				scan.Feed(in)
+				el, err := scan.Next()
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := alice.Receive(ctx, el); err != nil {
+					b.Fatal(err)
+				}
+				if i%64 == 0 {
+					for {
+						p, _ := bob.Next(ctx, spare)
+						if p == nil {
+							break
+						}
+						spare = p
+					}
+				}
+			}
+		})
+	}
+}

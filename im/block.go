@@ -1,0 +1,154 @@
+package im
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"parley/store"
+	"parley/xmpp/jid"
+	"parley/xmpp/stanza"
+	"parley/xmpp/xml"
+)
+
+// keyBlocked is the KV key of an account's block list: one address per line.
+const keyBlocked = "im/blocked"
+
+// maxBlocked is how many addresses a block list may have.
+const maxBlocked = 5000
+
+// blockList is an immutable set of addresses (XEP-0191 §3).
+type blockList map[jid.JID]struct{}
+
+// matches follows the order of XEP-0191 §5: full address, bare address, domain with resource, domain.
+func (b *blockList) matches(who jid.JID) bool {
+	if b == nil || len(*b) == 0 {
+		return false
+	}
+	for _, j := range [...]jid.JID{who, who.Bare(), who.Server()} {
+		if _, ok := (*b)[j]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+func loadBlockList(ctx context.Context, kv *store.KV, o store.Owner) (*blockList, error) {
+	list := blockList{}
+	v, err := kv.Get(ctx, o, keyBlocked)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, fmt.Errorf("im: read block list: %w", err)
+	}
+	for line := range strings.Lines(string(v)) {
+		if j, err := jid.Parse(strings.TrimSuffix(line, "\n")); err == nil {
+			list[j] = struct{}{}
+		}
+	}
+	return &list, nil
+}
+
+// Blocks tells whether the account has blocked who. An account's own sessions never block each other (XEP-0191 §5).
+func (a *Account) Blocks(who jid.JID) bool {
+	return a.blocked.Load().matches(who) && who.Bare() != a.jid
+}
+
+// Blocked is the account's block list, sorted.
+func (a *Account) Blocked() []jid.JID {
+	list := make([]jid.JID, 0, len(*a.blocked.Load()))
+	for j := range *a.blocked.Load() {
+		list = append(list, j)
+	}
+	slices.SortFunc(list, jid.JID.Compare)
+	return list
+}
+
+// SetBlocked adds to the account's block list, or takes from it (all of it when who is empty and on is false), within
+// journey j. It tells the account's devices (push), hides the account from those who are blocked now, and shows it
+// again to those who no longer are (XEP-0191 §3). push is the payload that the devices get. The caller holds no
+// lock and calls Settle when the journey has ended.
+func (a *Account) SetBlocked(j store.Journey, on bool, who []jid.JID, push *xml.Element) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	old := a.blocked.Load()
+	next := make(blockList, len(*old)+len(who))
+	for k := range *old {
+		next[k] = struct{}{}
+	}
+	if !on && len(who) == 0 {
+		who = a.Blocked()
+	}
+	var changed []jid.JID
+	for _, k := range who {
+		if _, had := next[k]; had == on {
+			continue
+		}
+		changed = append(changed, k)
+		if on {
+			next[k] = struct{}{}
+		} else {
+			delete(next, k)
+		}
+	}
+	if len(next) > maxBlocked {
+		return stanza.Bad(stanza.ResourceConstraint, fmt.Sprintf("A block list holds at most %d addresses.", maxBlocked))
+	}
+	var lines strings.Builder
+	for k := range next {
+		lines.WriteString(k.String())
+		lines.WriteByte('\n')
+	}
+	value := []byte(lines.String())
+	if len(next) == 0 {
+		value = nil
+	}
+	if err := a.srv.store.KV.Set(j, a.owner, keyBlocked, value); err != nil {
+		return refusal(fmt.Errorf("im: save block list: %w", err))
+	}
+	before := a.presences(stanza.Unavailable)
+	a.blocked.Store(&next)
+	a.pushTo(push, j.Mark(), func(s *Session) bool { return s.blockPush.Load() })
+	for _, k := range changed {
+		if on {
+			a.sayTo(k, before)
+		} else {
+			a.sayTo(k, a.presences(""))
+			a.sayTo(k, []*stanza.Stanza{stanza.New(stanza.Presence, stanza.Probe, a.jid, jid.JID{})}) // and who is he now?
+		}
+	}
+	return nil
+}
+
+// refusal turns a store that is full into what the sender of a request is told.
+func refusal(err error) error {
+	if errors.Is(err, store.ErrFull) {
+		return stanza.Bad(stanza.ResourceConstraint, "The server's disk is full. Try again later.")
+	}
+	return err
+}
+
+// pushTo queues an iq push with this payload to the account's sessions that want it. The caller holds a.mu.
+func (a *Account) pushTo(payload *xml.Element, mark store.Mark, want func(*Session) bool) {
+	for _, s := range a.Sessions() {
+		if want(s) {
+			st := stanza.New(stanza.IQ, stanza.Set, a.jid, s.jid, payload)
+			st.ID = a.srv.nextID()
+			a.say(outgoing{st: st, mark: mark, to: []*Session{s}})
+		}
+	}
+}
+
+// sayTo queues these presences, addressed to who, a bare address or a domain. The caller holds a.mu.
+func (a *Account) sayTo(who jid.JID, presences []*stanza.Stanza) {
+	for _, p := range presences {
+		if who.IsServer() && who != a.srv.domain {
+			continue
+		}
+		if who == a.srv.domain && p.Type != stanza.Probe { // everybody here
+			a.say(outgoing{st: p, wide: true})
+			continue
+		}
+		a.say(outgoing{st: p.Addressed(p.From, who)})
+	}
+}

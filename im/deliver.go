@@ -1,0 +1,196 @@
+package im
+
+import (
+	"context"
+
+	"parley/store"
+	"parley/xmpp/stanza"
+	"parley/xmpp/stream"
+)
+
+// fate is what becomes of a stanza at an account (RFC 6121 §8.5).
+type fate uint8
+
+const (
+	refused   fate = iota // service-unavailable to the sender
+	ignored               // nothing
+	delivered             // to the targets
+	kept                  // nobody can take it now
+)
+
+// targets decides who gets a message or an iq: the rules of RFC 6121 §8.5.2 and §8.5.3, table 1. The sessions are
+// valid during the turn. The caller holds a.mu.
+func (a *Account) targets(st *stanza.Stanza) (fate, []*Session) {
+	if r := st.To.Resource(); r != "" { // §8.5.3
+		if s := a.session(r); s != nil {
+			a.aim = append(a.aim[:0], s)
+			return delivered, a.aim
+		}
+		switch {
+		case st.Kind == stanza.IQ, st.Type == stanza.Groupchat, st.Type == "", st.Type == stanza.Normal:
+			return refused, nil // §8.5.3.2
+		case st.Type == stanza.Headline, st.Type == stanza.ErrorType:
+			return ignored, nil
+		}
+		// chat to a resource that is gone is treated as if it were for the account (§8.5.3.2.1)
+	}
+	switch {
+	case st.Kind == stanza.IQ:
+		return refused, nil // the server answers for the account (§8.5.2.1.3); results for nobody end in failure()
+	case st.Type == stanza.Groupchat:
+		return refused, nil
+	case st.Type == stanza.ErrorType:
+		return ignored, nil
+	}
+	to := a.aim[:0]
+	for _, s := range a.Sessions() {
+		if s.presence.Load() != nil && s.priority >= 0 {
+			to = append(to, s)
+		}
+	}
+	a.aim = to
+	switch {
+	case len(to) > 0:
+		return delivered, to // to all of them, not to the "most available" one (§8.5.2.1.1)
+	case st.Type == stanza.Headline:
+		return ignored, nil
+	}
+	return kept, nil
+}
+
+// arrive is the recipient's turn: block list, targets, Arriving steps, delivery. What follows is returned.
+func (a *Account) arrive(ctx context.Context, j store.Journey, st *stanza.Stanza) ([]*stanza.Stanza, error) {
+	if a.Blocks(st.From) {
+		return nil, a.srv.errBlocked(st)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	f, to := a.targets(st)
+	switch f {
+	case refused:
+		return nil, stanza.Bad(stanza.ServiceUnavailable, "")
+	case ignored:
+		return nil, nil
+	}
+	d := a.begin(Delivery{Stanza: st, Account: a, Targets: to, Journey: j})
+	defer a.end()
+	for _, step := range a.srv.arriving {
+		if err := step(ctx, d); err != nil {
+			return d.emitted, err
+		}
+	}
+	err := a.deliver(ctx, d)
+	return d.emitted, err
+}
+
+// begin makes d the stanza whose turn it is. The caller holds a.mu, and calls end before he lets go of it.
+func (a *Account) begin(d Delivery) *Delivery {
+	a.turn = d
+	return &a.turn
+}
+
+func (a *Account) end() { a.turn = Delivery{} }
+
+// deliver hands the original to its targets. Who is catching up will find it in the Log; who cannot take it now
+// begins to catch up. The caller holds a.mu.
+func (a *Account) deliver(ctx context.Context, d *Delivery) error {
+	if d.Stanza.Kind == stanza.IQ {
+		for _, s := range d.Targets {
+			s.push(d.Stanza, s.jid, a.srv.store.Mark())
+		}
+		return nil
+	}
+	behind := len(d.Targets) == 0
+	for _, s := range d.Targets {
+		behind = behind || s.catching
+	}
+	if behind && d.ID == 0 {
+		if err := a.miss(ctx, d); err != nil {
+			return err
+		}
+		if d.ID == 0 && len(d.Targets) == 0 {
+			if d.Stanza.Body() == "" {
+				return nil // chat states and the like are for now or never (XEP-0160 §3)
+			}
+			return stanza.Bad(stanza.ServiceUnavailable, "The recipient is offline, and the message asks not to be kept.")
+		}
+	}
+	st := d.Stanza
+	if d.ID != 0 {
+		st = st.With(a.StanzaID(d.ID))
+	}
+	mark := a.srv.store.Mark()
+	for _, s := range d.Targets {
+		if s.catching && d.ID != 0 {
+			continue
+		}
+		if s.send(st, st.To, mark, d.ID, false) {
+			continue
+		}
+		if d.ID == 0 {
+			if err := a.miss(ctx, d); err != nil {
+				return err
+			}
+		}
+		if d.ID != 0 {
+			s.catchUp(d.ID - 1)
+			s.kick()
+			continue
+		}
+		s.End(&stream.Error{Condition: stream.ResourceConstraint, Text: "This client reads too slowly."})
+	}
+	return nil
+}
+
+// miss runs the Missed steps: whoever keeps the message sets d.ID.
+func (a *Account) miss(ctx context.Context, d *Delivery) error {
+	for _, step := range a.srv.missed {
+		if err := step(ctx, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// errBlocked is what the sender of st learns when the recipient has blocked him (XEP-0191 §3.5; design of the texts:
+// docs/protocol.md, "Blocking").
+func (v *Server) errBlocked(st *stanza.Stanza) error {
+	if st.Kind == stanza.Message && v.policy == Silent {
+		return Drop
+	}
+	if st.Kind == stanza.Message && v.policy == Explicit {
+		return stanza.Bad(stanza.ServiceUnavailable, "Your message could not be delivered as the recipient has blocked you.")
+	}
+	return stanza.Bad(stanza.ServiceUnavailable, "")
+}
+
+// Headline delivers a message of type headline to everybody online but its sender (design: broadcast). It returns how
+// many accounts were reached, and how many were passed over because one of the two has blocked the other.
+func (v *Server) Headline(ctx context.Context, from *Account, st *stanza.Stanza) (reached, blocked int) {
+	for _, b := range v.online() {
+		if b == from {
+			continue
+		}
+		if b.Blocks(from.jid) || from.Blocks(b.jid) {
+			blocked++
+			continue
+		}
+		b.mu.Lock()
+		f, to := b.targets(st.Addressed(st.From, b.jid))
+		for _, s := range to {
+			s.push(st, b.jid, 0)
+		}
+		b.mu.Unlock()
+		if f == delivered {
+			reached++
+		}
+	}
+	return reached, blocked
+}
+
+// Tell sends a chat message from the server's own address to a session.
+func (v *Server) Tell(s *Session, text string) {
+	st := stanza.New(stanza.Message, stanza.Chat, v.domain, s.jid, stanza.Body(text))
+	st.ID = v.nextID()
+	s.Reply(st)
+}

@@ -1,0 +1,131 @@
+package im
+
+import (
+	"context"
+	"sync"
+
+	"parley/store"
+	"parley/xmpp/stanza"
+	"parley/xmpp/xml"
+)
+
+// lowWater is how little must be left in an outbox, in bytes, before its feeds add to it.
+const lowWater = 32 << 10
+
+// feeds are what a session asked for itself and gets as its outbox drains: its contacts' presence and the messages
+// that it has missed. The session's writer runs them, so that the client can go on talking meanwhile.
+type feeds struct {
+	mu    sync.Mutex
+	queue []func(context.Context) (more bool) // guarded by mu; run without it
+}
+
+func (f *feeds) add(step func(context.Context) bool) {
+	f.mu.Lock()
+	f.queue = append(f.queue, step)
+	f.mu.Unlock()
+}
+
+func (f *feeds) waiting() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.queue) > 0
+}
+
+// step runs the first feed once if the outbox has room. It reports whether the writer should look again.
+func (f *feeds) step(ctx context.Context, s *Session) bool {
+	f.mu.Lock()
+	if len(f.queue) == 0 || ctx.Err() != nil {
+		f.queue = nil
+		f.mu.Unlock()
+		return false
+	}
+	step := f.queue[0]
+	f.mu.Unlock()
+	if s.out.size() >= lowWater {
+		return false // all of it waits for the disk; the writer comes back when it is durable
+	}
+	if !step(ctx) {
+		f.mu.Lock()
+		f.queue = f.queue[1:]
+		f.mu.Unlock()
+	}
+	return true
+}
+
+// catchUp makes the session one that is fed from its account's Log, from behind the place 'after'. The caller holds
+// account.mu.
+func (s *Session) catchUp(after store.ID) {
+	if s.catching {
+		return
+	}
+	s.catching, s.cursor = true, after
+	s.feeds.add(s.feedLog)
+}
+
+// logPage is how many entries one step of a feed reads.
+const logPage = 50
+
+// feedLog moves one page of the account's Log into the outbox. When it has reached the end, the session turns live.
+func (s *Session) feedLog(ctx context.Context) bool {
+	n := 0
+	for e, err := range s.srv.store.Log.Range(ctx, s.account.owner, store.Query{After: s.cursor, Limit: logPage}) {
+		if err != nil {
+			s.srv.log.Error("missed messages not read", "jid", s.jid.String(), "err", err)
+			s.srv.failed(s)
+			return false
+		}
+		n++
+		s.feedEntry(e)
+		s.cursor = e.ID
+	}
+	if n == logPage {
+		return true
+	}
+	a := s.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.last > s.cursor {
+		return true
+	}
+	s.catching = false
+	return false
+}
+
+// feedEntry adds one kept message to the outbox, with its id (XEP-0359) and the time at which it was kept (XEP-0203).
+func (s *Session) feedEntry(e store.Entry) {
+	if e.Sent {
+		return
+	}
+	el, err := xml.Parse(string(e.Body), stanza.NSClient, xml.Limits{})
+	var st *stanza.Stanza
+	if err == nil {
+		st, err = stanza.Parse(el)
+	}
+	if err != nil {
+		s.srv.log.Error("a kept message cannot be read and is left out", "jid", s.account.jid.String(), "id", uint64(e.ID), "err", err)
+		return
+	}
+	if r := st.To.Resource(); r != "" && st.To != s.jid && s.account.session(r) != nil {
+		return // it was for another device, which is here and has it
+	}
+	st = st.With(s.account.StanzaID(e.ID), Delay(s.srv.domain, e.Time))
+	s.out.append(s.srv.store.Mark(), e.ID, true, st.Append)
+}
+
+// contactPage is how many contacts one step of a feed asks for their presence.
+const contactPage = 20
+
+// feedContacts asks, a few at a time, for the presence of the accounts that are online, on behalf of a session that
+// has just become available (RFC 6121 §4.2.2).
+func (s *Session) feedContacts(online []*Account) func(context.Context) bool {
+	return func(ctx context.Context) bool {
+		n := min(contactPage, len(online))
+		for _, a := range online[:n] {
+			if a != s.account {
+				s.srv.probe(ctx, a, s.jid)
+			}
+		}
+		online = online[n:]
+		return len(online) > 0
+	}
+}

@@ -1,0 +1,223 @@
+package im
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"parley/store"
+	"parley/xmpp/jid"
+	"parley/xmpp/stanza"
+	"parley/xmpp/xml"
+)
+
+// presences is what the account's available sessions say: their last presence, or, for typ unavailable, their going.
+// The caller holds a.mu.
+func (a *Account) presences(typ string) []*stanza.Stanza {
+	var out []*stanza.Stanza
+	for _, s := range a.Sessions() {
+		p := s.presence.Load()
+		if p == nil {
+			continue
+		}
+		if typ == stanza.Unavailable {
+			p = stanza.New(stanza.Presence, stanza.Unavailable, s.jid, jid.JID{})
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// setPresence handles presence without 'to' from one of our sessions (RFC 6121 §4.2, §4.4, §4.5).
+func (s *Session) setPresence(j store.Journey, st *stanza.Stanza) error {
+	switch st.Type {
+	case "":
+	case stanza.Unavailable:
+		s.account.mu.Lock()
+		defer s.account.mu.Unlock()
+		s.gone(j, st)
+		return nil
+	default:
+		return stanza.Bad(stanza.BadRequest, "Presence of that type needs a 'to'.")
+	}
+	priority, ok := priorityOf(st)
+	if !ok {
+		return stanza.Bad(stanza.BadRequest, "The priority is a number from -128 to 127.")
+	}
+	a := s.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	first := s.presence.Load() == nil
+	waited := first || s.priority < 0
+	if first && !a.Online() {
+		a.srv.arrived(a)
+		a.srv.changed(Change{Account: a, Online: true, Time: time.Now(), Journey: j})
+	}
+	s.presence.Store(st)
+	s.priority = priority
+	a.say(outgoing{st: st, wide: true})
+	if first {
+		a.say(outgoing{st: a.srv.greeting(s.jid), to: []*Session{s}})
+		for _, p := range a.presences("") { // what the account's other devices say (RFC 6121 §4.2.2)
+			if p.From != s.jid {
+				a.say(outgoing{st: p, to: []*Session{s}})
+			}
+		}
+		s.feeds.add(s.feedContacts(a.srv.online()))
+	}
+	if waited && priority >= 0 {
+		s.catchUp(store.ID(a.cursor.Load()))
+	}
+	return nil
+}
+
+// gone makes the session unavailable and tells everybody who believes otherwise. The caller holds account.mu.
+func (s *Session) gone(j store.Journey, st *stanza.Stanza) {
+	a := s.account
+	was := s.presence.Swap(nil) != nil
+	if was {
+		a.say(outgoing{st: st, wide: true})
+		if !a.Online() {
+			a.srv.left(a)
+			a.srv.changed(Change{Account: a, Online: false, Time: time.Now(), Journey: j})
+		}
+	}
+	for to := range s.directed {
+		if !was || a.Blocks(to) {
+			a.say(outgoing{st: st.Addressed(st.From, to)})
+		}
+	}
+	s.directed = nil
+}
+
+func priorityOf(st *stanza.Stanza) (int8, bool) {
+	el := st.Child(stanza.NSClient, "priority")
+	if el == nil {
+		return 0, true
+	}
+	n, err := strconv.ParseInt(el.Text(), 10, 8)
+	return int8(n), err == nil
+}
+
+// maxDirected bounds how many addresses a session's directed presence is remembered for.
+const maxDirected = 1000
+
+// sendPresence handles presence with a 'to' from one of our sessions: directed presence (RFC 6121 §4.6), probes and
+// subscriptions.
+func (s *Session) sendPresence(st *stanza.Stanza) error {
+	a := s.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch st.Type {
+	case "":
+		if len(s.directed) >= maxDirected {
+			return stanza.Bad(stanza.ResourceConstraint, "Too many addresses were sent directed presence.")
+		}
+		if s.directed == nil {
+			s.directed = map[jid.JID]struct{}{}
+		}
+		s.directed[st.To] = struct{}{}
+	case stanza.Unavailable:
+		delete(s.directed, st.To)
+	case stanza.Subscribe, stanza.Subscribed, stanza.Unsubscribe, stanza.Unsubscribed:
+		st = st.Addressed(a.jid, st.To.Bare())
+	}
+	a.say(outgoing{st: st})
+	return nil
+}
+
+// tell routes one presence of account a to a single address. No lock is held.
+func (v *Server) tell(ctx context.Context, a *Account, st *stanza.Stanza) {
+	to := st.To
+	switch {
+	case to == v.domain:
+		if st.Type == stanza.Probe || st.Type == stanza.Subscribe {
+			v.pushPresence(a, v.greeting(a.jid))
+		}
+		return
+	case to.Domain() != v.domain.String() || to.Local() == "":
+		return
+	}
+	b, err := v.account(ctx, to.Local())
+	if err != nil || b == nil {
+		return // RFC 6121 §8.5.1: presence to nobody is ignored
+	}
+	switch st.Type {
+	case stanza.Probe:
+		v.probe(ctx, b, st.From)
+	case stanza.Subscribe: // everybody here is a contact already
+		v.pushPresence(a, stanza.New(stanza.Presence, stanza.Subscribed, b.jid, a.jid))
+	case stanza.Unsubscribe, stanza.Subscribed, stanza.Unsubscribed:
+	default:
+		b.hear(st)
+	}
+}
+
+// hear delivers a presence to the account's sessions (RFC 6121 §8.5.2.1.2, §8.5.3.1), unless its sender is blocked.
+func (b *Account) hear(st *stanza.Stanza) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.Blocks(st.From) {
+		return
+	}
+	for _, s := range b.Sessions() {
+		full := st.To.Resource() != ""
+		if full && st.To == s.jid || !full && s.presence.Load() != nil {
+			s.push(st, s.jid, 0)
+		}
+	}
+}
+
+// fanOut delivers a presence of account a to everybody online who may see it, and to a's own sessions.
+func (v *Server) fanOut(ctx context.Context, a *Account, st *stanza.Stanza) {
+	own := false
+	for _, b := range v.online() {
+		own = own || b == a
+		if a.Blocks(b.jid) {
+			continue
+		}
+		b.hear(st)
+	}
+	if !own { // the last session has just gone: it hears of it all the same (RFC 6121 §4.5.2)
+		for _, s := range a.Sessions() {
+			if s.jid == st.From {
+				s.push(st, s.jid, 0)
+			}
+		}
+	}
+}
+
+// probe has account a answer a presence probe from 'from' (RFC 6121 §4.3.2): through a's queue, so that the answer is
+// neither older nor newer than what a says anyway. Whom a has blocked learns nothing.
+func (v *Server) probe(ctx context.Context, a *Account, from jid.JID) {
+	if a.Blocks(from) || a.jid == from.Bare() {
+		return
+	}
+	a.mu.Lock()
+	known := a.presences("")
+	for _, p := range known {
+		a.say(outgoing{st: p.Addressed(p.From, from)})
+	}
+	if len(known) == 0 && from.Resource() == "" {
+		a.say(outgoing{st: stanza.New(stanza.Presence, stanza.Unavailable, a.jid, from)})
+	}
+	a.mu.Unlock()
+	a.drain(ctx)
+}
+
+// pushPresence sends a presence that the server makes to all available sessions of an account.
+func (v *Server) pushPresence(a *Account, st *stanza.Stanza) {
+	for _, s := range a.Sessions() {
+		if s.presence.Load() != nil {
+			s.push(st, s.jid, 0)
+		}
+	}
+}
+
+// Delay is the element that says since when a stanza has waited (XEP-0203).
+func Delay(from jid.JID, t time.Time) *xml.Element {
+	return xml.New(stanza.NSDelay, "delay", xml.A("from", from.String()), xml.A("stamp", t.UTC().Format("2006-01-02T15:04:05.000Z")))
+}

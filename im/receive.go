@@ -1,0 +1,182 @@
+package im
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"parley/store"
+	"parley/xmpp/stanza"
+	"parley/xmpp/stream"
+	"parley/xmpp/xml"
+)
+
+// Receive takes one first-level element from the session's connection. Only its reader calls it. An error is a
+// stream error (RFC 6120 §4.9) that ends the stream, or the store's end.
+func (s *Session) Receive(ctx context.Context, el *xml.Element) error {
+	st, err := stanza.Parse(el)
+	if errors.Is(err, stanza.NotAStanza) {
+		return &stream.Error{Condition: stream.UnsupportedStanzaType, Text: "Only message, presence and iq are stanzas."}
+	}
+	if !st.From.IsZero() && st.From != s.jid && st.From != s.account.jid {
+		return &stream.Error{Condition: "invalid-from", Text: "The 'from' is not yours."} // RFC 6120 §8.1.2.1
+	}
+	st.From = s.jid // the only edit, before anybody else has seen the stanza
+	if err != nil {
+		s.refuse(st, err)
+		return nil
+	}
+	if active(st) {
+		s.seen.Store(time.Now().UnixNano())
+	}
+	if st.Kind == stanza.IQ && s.srv.atServer(s, st) {
+		if st.IsRequest() {
+			s.srv.answer(ctx, s, st)
+		}
+		return nil // a result or an error that nobody waits for is dropped (RFC 6120 §8.2.3)
+	}
+	if st.Kind == stanza.Message && st.To == s.srv.domain {
+		s.srv.contact(ctx, s, st)
+		return nil
+	}
+	return s.Submit(ctx, st)
+}
+
+// Submit sends a stanza as the session: one journey from its sender's turn to its recipients' outboxes. st.From is
+// the session's address.
+func (s *Session) Submit(ctx context.Context, st *stanza.Stanza) error {
+	if err := s.srv.prepare(ctx, st); err != nil {
+		s.refuse(st, err)
+		return nil
+	}
+	j, err := s.srv.store.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.srv.carry(ctx, s, j, st); err != nil {
+		s.refuse(st, err)
+	}
+	if st.Kind == stanza.Presence {
+		s.account.drain(ctx)
+	}
+	return nil
+}
+
+// prepare reads the recipient from the store, if need be, before the journey: inside one nobody waits for a disk.
+func (v *Server) prepare(ctx context.Context, st *stanza.Stanza) error {
+	if st.Kind == stanza.Presence || st.To.Domain() != v.domain.Domain() {
+		return nil
+	}
+	_, err := v.account(ctx, st.To.Local())
+	return err
+}
+
+// carry is the part of a stanza's way that is inside the journey, which it ends.
+func (v *Server) carry(ctx context.Context, s *Session, j store.Journey, st *stanza.Stanza) error {
+	defer j.End()
+	if st.Kind == stanza.Presence {
+		switch {
+		case st.To.IsZero():
+			return s.setPresence(j, st)
+		case s.account.Blocks(st.To):
+			return errBlockedByYou()
+		}
+		return s.sendPresence(st)
+	}
+	if st.To.IsZero() { // RFC 6120 §10.3.1: to the sender's own account
+		st = st.Addressed(st.From, s.account.jid)
+	}
+	first, more, err := s.account.send(ctx, s, j, st)
+	if err != nil {
+		return err
+	}
+	v.Route(ctx, j, first)
+	for _, m := range more {
+		v.Route(ctx, j, m)
+	}
+	return nil
+}
+
+// send is the sender's turn.
+func (a *Account) send(ctx context.Context, s *Session, j store.Journey, st *stanza.Stanza) (*stanza.Stanza, []*stanza.Stanza, error) {
+	if a.Blocks(st.To) {
+		return nil, nil, errBlockedByYou()
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	d := a.begin(Delivery{Stanza: st, Account: a, Session: s, Journey: j})
+	defer a.end()
+	for _, step := range a.srv.sending {
+		if err := step(ctx, d); err != nil {
+			return nil, nil, err
+		}
+	}
+	return d.Stanza, d.emitted, nil
+}
+
+func errBlockedByYou() error { // XEP-0191 §3.6
+	e := stanza.Bad(stanza.NotAcceptable, "You have blocked this user.")
+	e.Class = stanza.ClassCancel
+	e.App = xml.New("urn:xmpp:blocking:errors", "blocked")
+	return e
+}
+
+// refuse answers the session's own stanza with an error, as far as that is allowed.
+func (s *Session) refuse(st *stanza.Stanza, err error) {
+	if answer := s.srv.failure(st, err); answer != nil {
+		if answer.From.IsZero() {
+			answer = answer.Addressed(s.account.jid, answer.To)
+		}
+		s.Reply(answer)
+	}
+}
+
+// failure turns an error on the way of st into the stanza that its sender gets: the one place where errors become
+// protocol. nil: he gets none.
+func (v *Server) failure(st *stanza.Stanza, err error) *stanza.Stanza {
+	if errors.Is(err, Drop) || !st.MayFail() {
+		return nil
+	}
+	var e *stanza.Error
+	if !errors.As(err, &e) {
+		v.log.Error("stanza not handled", slog.String("from", st.From.String()), slog.String("to", st.To.String()), slog.Any("err", err))
+		e = stanza.Bad(stanza.InternalServerError, "Something went wrong in the server; its log has the reason.")
+	}
+	if st.Kind == stanza.Presence && st.Type != "" && st.Type != stanza.Probe {
+		return nil
+	}
+	return st.Fail(e)
+}
+
+// active tells whether a stanza is something that a person does, in contrast to what programs send by themselves
+// (docs/protocol.md, "Timeout").
+func active(st *stanza.Stanza) bool {
+	switch st.Kind {
+	case stanza.Message:
+		if st.Type == stanza.ErrorType || st.Has(stanza.NSReceipt, "received") && st.Len() <= 3 && !st.Has(stanza.NSClient, "body") {
+			return false
+		}
+		for i := range st.Len() {
+			switch n := st.NameOf(i); {
+			case n.Space == stanza.NSClient && n.Local == "body",
+				n.Space == stanza.NSStates && n.Local == "composing",
+				n.Space == "urn:xmpp:chat-markers:0" && n.Local == "displayed",
+				n.Space == "urn:xmpp:reactions:0", n.Local == "retract", n.Local == "replace", n.Local == "encrypted":
+				return true
+			}
+		}
+		return false
+	case stanza.Presence:
+		return st.Type != stanza.Probe && !st.Has(stanza.NSIdle, "idle")
+	}
+	if st.Type != stanza.Set || st.Len() == 0 {
+		return false
+	}
+	switch st.NameOf(0).Space {
+	case stanza.NSRoster, "urn:xmpp:blocking", "http://jabber.org/protocol/commands", "jabber:iq:register",
+		"vcard-temp", "http://jabber.org/protocol/pubsub":
+		return true
+	}
+	return false
+}

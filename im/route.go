@@ -1,0 +1,47 @@
+package im
+
+import (
+	"context"
+
+	"parley/store"
+	"parley/xmpp/stanza"
+)
+
+// maxFollow bounds how many stanzas may follow from one.
+const maxFollow = 1000
+
+// Route brings a message or an iq to whom it is for, and then all that follows from it: what steps emitted, and
+// errors on their way back. It is a loop, so that no lock is ever held while something else is routed.
+func (v *Server) Route(ctx context.Context, j store.Journey, st *stanza.Stanza) {
+	var rest []*stanza.Stanza
+	for n := 0; st != nil && n < maxFollow; n++ {
+		more, err := v.step(ctx, j, st)
+		if err != nil {
+			if bounce := v.failure(st, err); bounce != nil {
+				more = append(more, bounce)
+			}
+		}
+		st = nil
+		if rest = append(rest, more...); len(rest) > 0 {
+			st, rest = rest[0], rest[1:]
+		}
+	}
+}
+
+// step moves a stanza one place further.
+func (v *Server) step(ctx context.Context, j store.Journey, st *stanza.Stanza) ([]*stanza.Stanza, error) {
+	switch {
+	case st.To.Domain() != v.domain.Domain():
+		return nil, stanza.Bad(stanza.RemoteServerNotFound, "This server does not talk to other servers.")
+	case st.To.Local() == "":
+		return nil, stanza.Bad(stanza.ServiceUnavailable, "")
+	}
+	a, err := v.account(ctx, st.To.Local())
+	if err != nil {
+		return nil, err
+	}
+	if a == nil { // RFC 6121 §8.5.1
+		return nil, stanza.Bad(stanza.ServiceUnavailable, "There is no such account here.")
+	}
+	return a.arrive(ctx, j, st)
+}

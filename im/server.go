@@ -1,0 +1,324 @@
+package im
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"parley/store"
+	"parley/xmpp/jid"
+	"parley/xmpp/stanza"
+	"parley/xmpp/stream"
+	"parley/xmpp/xml"
+)
+
+// Directory tells whether an account exists, by its localpart, and its number in the store. It is asked for every
+// message and must answer from memory.
+type Directory interface {
+	Owner(localpart string) (store.Owner, bool)
+}
+
+// BlockedSender is what a sender learns whose message was refused by a block list (features of the server's setting
+// blocked_sender).
+type BlockedSender string
+
+// The policies.
+const (
+	Explicit BlockedSender = "explicit" // service-unavailable, and the text says why
+	Discreet BlockedSender = "discreet" // service-unavailable and no more
+	Silent   BlockedSender = "silent"   // nothing at all
+)
+
+// Config is what the hall needs. All of it is fixed.
+type Config struct {
+	Domain    string
+	Store     *store.Store
+	Directory Directory
+	Everyone  func() []string // localparts of all accounts, sorted: who is in everybody's roster
+	Log       *slog.Logger
+
+	BlockedSender BlockedSender
+	Sessions      int // how many sessions an account may have
+	Outbox        int // bytes that may wait for a session which does not read
+}
+
+// Server is the hall.
+type Server struct {
+	// fixed after New
+	domain    jid.JID
+	store     *store.Store
+	directory Directory
+	everyone  func() []string
+	log       *slog.Logger
+	policy    BlockedSender
+	sessions  int
+	outbox    int
+
+	// fixed after Use
+	extensions []Extension
+	sending    []Step
+	arriving   []Step
+	missed     []Step
+	contacts   []Contact
+	watchers   []func(Change)
+	closers    []func(*Session)
+	answers    map[answerKey]*Answer
+
+	table table
+
+	present   atomic.Pointer[[]*Account] // who is online; copy-on-write
+	presentMu sync.Mutex                 // guards the writing of present; ranks after account.mu
+	ids       atomic.Uint64
+}
+
+// New is a hall without extensions.
+func New(c Config) (*Server, error) {
+	domain, err := jid.New("", c.Domain, "")
+	if err != nil {
+		return nil, fmt.Errorf("im: domain %q: %w", c.Domain, err)
+	}
+	v := &Server{
+		domain: domain, store: c.Store, directory: c.Directory, everyone: c.Everyone, log: c.Log,
+		policy: c.BlockedSender, sessions: c.Sessions, outbox: c.Outbox,
+		answers: map[answerKey]*Answer{},
+	}
+	v.table.init()
+	v.present.Store(new([]*Account))
+	return v, nil
+}
+
+// Use compiles the extensions, in their order. It fails when two of them answer the same payload.
+func (v *Server) Use(exts ...Extension) error {
+	owner := map[answerKey]string{}
+	for _, x := range append([]Extension{v.rosterExtension()}, exts...) {
+		v.extensions = append(v.extensions, x)
+		if x.Sending != nil {
+			v.sending = append(v.sending, x.Sending)
+		}
+		if x.Arriving != nil {
+			v.arriving = append(v.arriving, x.Arriving)
+		}
+		if x.Missed != nil {
+			v.missed = append(v.missed, x.Missed)
+		}
+		if x.Contact != nil {
+			v.contacts = append(v.contacts, x.Contact)
+		}
+		if x.Changed != nil {
+			v.watchers = append(v.watchers, x.Changed)
+		}
+		if x.Closed != nil {
+			v.closers = append(v.closers, x.Closed)
+		}
+		for i := range x.Answers {
+			k := answerKey{x.Answers[i].At, x.Answers[i].Name}
+			if o, taken := owner[k]; taken {
+				return fmt.Errorf("im: extensions %s and %s both answer {%s}%s", o, x.Name, k.name.Space, k.name.Local)
+			}
+			owner[k] = x.Name
+			v.answers[k] = &x.Answers[i]
+		}
+	}
+	return nil
+}
+
+// Domain is the server's own address.
+func (v *Server) Domain() jid.JID { return v.domain }
+
+// Store is where everything is kept.
+func (v *Server) Store() *store.Store { return v.store }
+
+// Extensions are the extensions in their order.
+func (v *Server) Extensions() []Extension { return v.extensions }
+
+// Online are the accounts that have an available session at this moment, in no order. The slice is not to be changed.
+func (v *Server) Online() []*Account { return v.online() }
+
+func (v *Server) online() []*Account { return *v.present.Load() }
+
+func (v *Server) arrived(a *Account) {
+	v.presentMu.Lock()
+	defer v.presentMu.Unlock()
+	next := append(slices.Clone(v.online()), a)
+	v.present.Store(&next)
+}
+
+func (v *Server) left(a *Account) {
+	v.presentMu.Lock()
+	defer v.presentMu.Unlock()
+	next := slices.DeleteFunc(slices.Clone(v.online()), func(b *Account) bool { return a == b })
+	v.present.Store(&next)
+}
+
+func (v *Server) changed(c Change) {
+	for _, f := range v.watchers {
+		f(c)
+	}
+}
+
+func (v *Server) nextID() string { return "p" + strconv.FormatUint(v.ids.Add(1), 36) }
+
+// Account finds an account by its localpart, reading it from the store if need be; nil when there is none. It must
+// not be called with a lock held.
+func (v *Server) Account(ctx context.Context, localpart string) (*Account, error) {
+	return v.account(ctx, localpart)
+}
+
+func (v *Server) account(ctx context.Context, localpart string) (*Account, error) {
+	owner, ok := v.directory.Owner(localpart)
+	if !ok {
+		return nil, nil
+	}
+	a := v.table.get(localpart, owner, func() *Account {
+		bare, err := jid.New(localpart, v.domain.Domain(), "")
+		if err != nil {
+			return nil
+		}
+		a := &Account{srv: v, jid: bare, owner: owner}
+		a.blocked.Store(&blockList{})
+		return a
+	})
+	if a == nil {
+		return nil, nil
+	}
+	return a, a.load(ctx)
+}
+
+// ErrTooMany is returned by Bind when the account has as many sessions as it may have.
+var ErrTooMany = errors.New("im: too many sessions of this account")
+
+// ErrNoAccount is returned by Bind when the account has gone meanwhile.
+var ErrNoAccount = errors.New("im: no such account")
+
+// Bind makes a session (RFC 6120 §7). A session with the same resource gives way to the new one: it is most often the
+// same client, whose old connection nobody has yet seen dying.
+func (v *Server) Bind(ctx context.Context, localpart, resource string, c Carrier) (*Session, error) {
+	a, err := v.account(ctx, localpart)
+	if err != nil {
+		return nil, err
+	}
+	if a == nil {
+		return nil, ErrNoAccount
+	}
+	full, err := a.jid.WithResource(resource)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	s := &Session{srv: v, account: a, jid: full, carrier: c, since: now}
+	s.seen.Store(now.UnixNano())
+	s.out.limit = v.outbox
+	s.out.room = make(chan struct{}, 1)
+	if old := a.session(full.Resource()); old != nil {
+		old.End(&stream.Error{Condition: stream.Conflict, Text: "The same client has signed in again."})
+		v.Close(ctx, old, "")
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	list := a.Sessions()
+	if len(list) >= v.sessions {
+		return nil, ErrTooMany
+	}
+	next := append(slices.Clone(list), s)
+	a.sessions.Store(&next)
+	return s, nil
+}
+
+// Close ends a session for good: it leaves the account, everybody who saw it hears that it is gone, with the words of
+// why as its status. More than once does no harm.
+func (v *Server) Close(ctx context.Context, s *Session, why string) {
+	a := s.account
+	j, err := v.store.Begin(context.WithoutCancel(ctx))
+	if err != nil {
+		v.log.Debug("session closed without a journey", slog.String("jid", s.jid.String()), slog.Any("err", err))
+	}
+	a.mu.Lock()
+	was := s.closed
+	if !was {
+		s.closed = true
+		var status []*xml.Element
+		if why != "" {
+			status = append(status, xml.New(stanza.NSClient, "status").WithText(why))
+		}
+		s.gone(j, stanza.New(stanza.Presence, stanza.Unavailable, s.jid, jid.JID{}, status...))
+		next := slices.DeleteFunc(slices.Clone(a.Sessions()), func(t *Session) bool { return s == t })
+		a.sessions.Store(&next)
+		if j.Valid() {
+			if err := a.saveCursor(j); err != nil {
+				v.log.Error("cursor not saved", slog.String("jid", a.jid.String()), slog.Any("err", err))
+			}
+		}
+	}
+	a.mu.Unlock()
+	if j.Valid() {
+		j.End()
+	}
+	a.drain(context.WithoutCancel(ctx))
+	if !was {
+		s.out.close()
+		for _, f := range v.closers {
+			f(s)
+		}
+	}
+}
+
+// Removed ends an account: its sessions are closed, and what is left of it in memory goes. The directory no longer
+// has it.
+func (v *Server) Removed(ctx context.Context, localpart string) {
+	a := v.table.remove(localpart)
+	if a == nil {
+		return
+	}
+	for _, s := range a.Sessions() {
+		s.End(&stream.Error{Condition: stream.NotAuthorized, Text: "This account was removed."})
+		v.Close(ctx, s, "")
+	}
+}
+
+// EndSessions closes all sessions of an account with err.
+func (v *Server) EndSessions(ctx context.Context, localpart string, err *stream.Error) {
+	a, _ := v.account(ctx, localpart)
+	if a == nil {
+		return
+	}
+	for _, s := range a.Sessions() {
+		s.End(err)
+	}
+}
+
+// SaveCursors writes, once, how far each account's Log has been delivered since the last time. Its caller repeats it
+// about every second: what was delivered after the last time is delivered again after a crash.
+func (v *Server) SaveCursors(ctx context.Context) error {
+	var behind []*Account
+	v.table.each(func(a *Account) {
+		if a.cursor.Load() != a.saved.Load() {
+			behind = append(behind, a)
+		}
+	})
+	for page := range slices.Chunk(behind, 100) {
+		j, err := v.store.Begin(ctx)
+		if err != nil {
+			return fmt.Errorf("im: save cursors: %w", err)
+		}
+		for _, a := range page {
+			a.mu.Lock()
+			err = errors.Join(err, a.saveCursor(j))
+			a.mu.Unlock()
+		}
+		j.End()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *Server) failed(s *Session) {
+	s.End(&stream.Error{Condition: stream.InternalServerError, Text: "The server could not read its database."})
+}

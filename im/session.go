@@ -1,0 +1,181 @@
+package im
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"parley/store"
+	"parley/xmpp/jid"
+	"parley/xmpp/stanza"
+	"parley/xmpp/stream"
+)
+
+// Carrier is the connection that a session is attached to. Neither method may block.
+type Carrier interface {
+	Wake()             // there is something to write: see Session.Next
+	End(*stream.Error) // close the stream with this error; nil: in order
+}
+
+// Session is one bound client of an account (RFC 6120 §7). It has an outbox of its own and holds no connection: c2s
+// attaches one.
+type Session struct {
+	// fixed at Bind
+	srv     *Server
+	account *Account
+	jid     jid.JID
+	carrier Carrier
+	since   time.Time
+
+	// lock-free
+	seen       atomic.Int64                  // when the person last did something, Unix nanoseconds
+	presence   atomic.Pointer[stanza.Stanza] // the last available presence, nil while unavailable
+	interested atomic.Bool                   // asked for the roster: gets pushes (RFC 6121 §2.2)
+	blockPush  atomic.Bool                   // asked for the block list: gets pushes (XEP-0191 §3.3)
+	mark       atomic.Uint64                 // the batch of the last journey that wrote for this session
+
+	// guarded by account.mu
+	priority int8
+	directed map[jid.JID]struct{} // who got directed presence (RFC 6121 §4.6)
+	catching bool                 // fed from the Log, see feed.go
+	closed   bool
+
+	// owned by the feed, which one writer at a time runs; before catching is set, by whoever holds account.mu
+	cursor store.ID
+
+	out   outbox
+	feeds feeds
+}
+
+// JID is the session's full address.
+func (s *Session) JID() jid.JID { return s.jid }
+
+// Account is the account that the session belongs to.
+func (s *Session) Account() *Account { return s.account }
+
+// Since is when the session was bound.
+func (s *Session) Since() time.Time { return s.since }
+
+// Seen is when the person behind the session last did something (see active).
+func (s *Session) Seen() time.Time { return time.Unix(0, s.seen.Load()) }
+
+// Presence is the last available presence that the session sent, nil while it is unavailable.
+func (s *Session) Presence() *stanza.Stanza { return s.presence.Load() }
+
+// WantRoster makes the session one that gets roster pushes.
+func (s *Session) WantRoster() { s.interested.Store(true) }
+
+// WantBlockList makes the session one that gets pushes of the block list.
+func (s *Session) WantBlockList() { s.blockPush.Store(true) }
+
+// End asks the session's connection to close with err; nil: in order. It returns at once.
+func (s *Session) End(err *stream.Error) { s.carrier.End(err) }
+
+// Next is called by the session's writer, one at a time: it returns the next bytes to write and the highest place in
+// the account's Log among them. nil: the writer must end; Wake is called when there is more. spare is the buffer of
+// the previous call, to be used again.
+func (s *Session) Next(ctx context.Context, spare []byte) ([]byte, store.ID) {
+	for {
+		if p, id := s.out.take(s.srv.store.Durable(), spare); p != nil {
+			return p, id
+		}
+		if s.feeds.step(ctx, s) {
+			continue
+		}
+		done, ask := s.out.rest(s.srv.store.Durable)
+		if !done {
+			continue
+		}
+		if s.feeds.waiting() && s.out.size() < lowWater {
+			// A feed came after the last look; whoever added it saw this writer still running.
+			if !s.restart() {
+				return nil, 0
+			}
+			continue
+		}
+		if ask == 0 || s.srv.store.Notify(ask, s) {
+			return nil, 0
+		}
+		if !s.restart() {
+			return nil, 0
+		}
+	}
+}
+
+// restart takes the writer's role up again, unless another writer has it already.
+func (s *Session) restart() bool {
+	s.out.mu.Lock()
+	defer s.out.mu.Unlock()
+	if s.out.running {
+		return false
+	}
+	s.out.running = true
+	return true
+}
+
+// Wrote says that everything up to the place id of the account's Log has been written to the connection.
+func (s *Session) Wrote(id store.ID) {
+	if id > 0 {
+		s.account.delivered(id)
+	}
+}
+
+// Durable wakes the writer; the store calls it when a batch is on disk.
+func (s *Session) Durable() { s.kick() }
+
+// kick starts a writer when there is something that may be written.
+func (s *Session) kick() {
+	for {
+		wake, ask := s.out.start(s.srv.store.Durable())
+		if wake {
+			s.carrier.Wake()
+			return
+		}
+		if ask == 0 || s.srv.store.Notify(ask, s) {
+			return
+		}
+	}
+}
+
+// feedMe starts a writer even when the outbox is empty, because there is a feed to run.
+func (s *Session) feedMe() {
+	if s.restart() {
+		s.carrier.Wake()
+	}
+}
+
+// send puts one stanza into the outbox, addressed to 'to'. false: the outbox is full or closed.
+func (s *Session) send(st *stanza.Stanza, to jid.JID, mark store.Mark, id store.ID, own bool) bool {
+	ok := s.out.append(mark, id, own, func(dst []byte) []byte { return st.AppendTo(dst, to) })
+	if ok {
+		s.kick()
+	}
+	return ok
+}
+
+// push is send for what others cause and nobody keeps: a session that cannot take it has lost count of the world, and
+// is closed, so that it starts anew.
+func (s *Session) push(st *stanza.Stanza, to jid.JID, mark store.Mark) {
+	if s.send(st, to, mark, 0, false) {
+		return
+	}
+	s.srv.log.Info("session closed: it does not read", slog.String("jid", s.jid.String()))
+	s.End(&stream.Error{Condition: stream.ResourceConstraint, Text: "This client reads too slowly."})
+}
+
+// Reply puts an answer to something that the session itself asked into its outbox.
+func (s *Session) Reply(st *stanza.Stanza) { s.send(st, s.jid, s.srv.store.Mark(), 0, true) }
+
+// WaitRoom blocks while so much waits for this session that it should not ask for more: its reader calls it before it
+// reads on. It returns ctx's error when that ends first.
+func (s *Session) WaitRoom(ctx context.Context) error {
+	for s.out.size() > s.out.limit/2 {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-s.out.room:
+		}
+	}
+	return nil
+}

@@ -1,0 +1,203 @@
+// Package stream carries one XMPP stream (RFC 6120 §4) over a connection: TCP, TLS or memory, in either role.
+//
+//	<stream:stream …>        Open, Header      each side opens once, and again after TLS and after SASL
+//	  <message/> …           Read, Write       complete first-level elements
+//	  <stream:error/>        Fail
+//	</stream:stream>         End
+package stream
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"parley/xmpp/xml"
+)
+
+// Namespaces of streams and their negotiation.
+const (
+	NS      = "http://etherx.jabber.org/streams"
+	NSError = "urn:ietf:params:xml:ns:xmpp-streams"
+	NSTLS   = "urn:ietf:params:xml:ns:xmpp-tls"
+	NSSASL  = "urn:ietf:params:xml:ns:xmpp-sasl"
+	NSBind  = "urn:ietf:params:xml:ns:xmpp-bind"
+
+	// ALPN is the protocol name of direct TLS for clients (XEP-0368).
+	ALPN = "xmpp-client"
+)
+
+// ErrInjected is returned by Secure when plaintext was waiting behind the request for TLS: whoever put it there
+// wanted it to be taken for protected.
+var ErrInjected = errors.New("stream: bytes in clear behind starttls")
+
+// Conn is one stream. One goroutine reads; one at a time writes; anyone may Close, more than once.
+type Conn struct {
+	raw net.Conn // fixed: what is closed, and has deadlines
+
+	// owned by the reader
+	scan   *xml.Scanner
+	limits xml.Limits
+	src    source
+	total  int64 // bytes still allowed before the sender has authenticated; < 0: no limit
+
+	// owned by the writer of the moment
+	opened   bool
+	patience time.Duration
+
+	// owned by the reader while it negotiates, fixed afterwards
+	nc     net.Conn // raw, or TLS on top of it
+	secure *tls.Conn
+}
+
+// New is a stream over nc, in clear until Secure is called unless nc is a *tls.Conn.
+func New(nc net.Conn, l xml.Limits) *Conn {
+	c := &Conn{raw: nc, nc: nc, limits: l, scan: xml.NewScanner(l), total: -1, patience: 30 * time.Second}
+	c.secure, _ = nc.(*tls.Conn)
+	c.src = newSource(nc)
+	return c
+}
+
+// SetLimits changes what the peer may send from the next element on.
+func (c *Conn) SetLimits(l xml.Limits) {
+	c.limits = l
+	c.scan.SetLimits(l)
+}
+
+// SetTotal bounds all bytes that the peer may send from now on; negative lifts the bound.
+func (c *Conn) SetTotal(n int64) { c.total = n }
+
+// SetReadDeadline bounds the wait of Read and Header.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.raw.SetReadDeadline(t) }
+
+// SetPatience bounds how long a write may make no progress before the connection counts as dead.
+func (c *Conn) SetPatience(d time.Duration) { c.patience = d }
+
+// TLS is the state of the protection, nil on a stream in clear.
+func (c *Conn) TLS() *tls.ConnectionState {
+	if c.secure == nil {
+		return nil
+	}
+	s := c.secure.ConnectionState()
+	return &s
+}
+
+// Remote is the peer's network address.
+func (c *Conn) Remote() net.Addr { return c.raw.RemoteAddr() }
+
+// Read returns the next complete first-level element. io.EOF: the peer closed its stream in order;
+// io.ErrUnexpectedEOF: the connection ended without that; *Error: the peer sent what must be answered with Fail.
+func (c *Conn) Read() (*xml.Element, error) {
+	for {
+		el, err := c.scan.Next()
+		if !errors.Is(err, xml.ErrMore) {
+			return el, asStreamError(err)
+		}
+		if err := c.fill(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// Buffered tells whether the peer has already sent more than what was read.
+func (c *Conn) Buffered() bool { return c.scan.Buffered() }
+
+func (c *Conn) fill() error {
+	p, err := c.src.next()
+	if err != nil {
+		if errors.Is(err, io.EOF) {
+			return io.ErrUnexpectedEOF
+		}
+		return err
+	}
+	if c.total >= 0 {
+		if c.total -= int64(len(p)); c.total < 0 {
+			return &Error{Condition: PolicyViolation, Text: "Too much was sent before signing in."}
+		}
+	}
+	c.scan.Feed(p)
+	return nil
+}
+
+// writeChunk is the most that is handed to the connection at once: a peer on a slow link has the whole patience for
+// each piece, so that only one that takes nothing at all is given up.
+const writeChunk = 32 << 10
+
+// Write sends complete elements.
+func (c *Conn) Write(p []byte) error {
+	for len(p) > 0 {
+		n := min(len(p), writeChunk)
+		if err := c.raw.SetWriteDeadline(time.Now().Add(c.patience)); err != nil {
+			return fmt.Errorf("stream: write: %w", err)
+		}
+		if _, err := c.nc.Write(p[:n]); err != nil {
+			return fmt.Errorf("stream: write: %w", err)
+		}
+		p = p[n:]
+	}
+	return nil
+}
+
+// Send writes one element; for negotiation, where there is no outbox yet.
+func (c *Conn) Send(el *xml.Element) error { return c.Write(Append(nil, el)) }
+
+// Append renders el as a first-level element of a stream for jabber:client.
+func Append(dst []byte, el *xml.Element) []byte {
+	return el.Append(dst, "jabber:client")
+}
+
+// Secure turns the stream into a protected one, as the server or as the client; both sides open it anew afterwards.
+func (c *Conn) Secure(cfg *tls.Config, server bool) error {
+	if c.Buffered() {
+		return ErrInjected
+	}
+	tc := tls.Client(c.nc, cfg)
+	if server {
+		tc = tls.Server(c.nc, cfg)
+	}
+	if err := tc.Handshake(); err != nil {
+		return fmt.Errorf("stream: tls handshake: %w", err)
+	}
+	c.nc, c.secure = tc, tc
+	c.src = newSource(tc)
+	c.Restart()
+	return nil
+}
+
+// Restart forgets the streams of both directions: they are opened anew (RFC 6120 §4.3.3).
+func (c *Conn) Restart() {
+	c.scan = xml.NewScanner(c.limits)
+	c.opened = false
+}
+
+// End closes the stream in order (RFC 6120 §4.4); the connection stays for the peer's own end.
+func (c *Conn) End() error {
+	if !c.opened {
+		return nil
+	}
+	return c.Write([]byte("</stream:stream>"))
+}
+
+// Linger says that nothing more will be written, and reads on for at most d, so that the last words reach a peer that is
+// still sending: closing at once would destroy them on their way (RFC 1122 §4.2.2.13). The writer and the reader of
+// the moment calls it, as the last thing before Close.
+func (c *Conn) Linger(d time.Duration) {
+	var err error
+	switch nc := c.nc.(type) {
+	case *tls.Conn:
+		err = nc.CloseWrite()
+	case *net.TCPConn:
+		err = nc.CloseWrite()
+	default:
+		return
+	}
+	if err != nil || c.raw.SetReadDeadline(time.Now().Add(d)) != nil {
+		return
+	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(c.nc, 1<<20))
+}
+
+// Close cuts the connection.
+func (c *Conn) Close() error { return c.raw.Close() }

@@ -1,0 +1,56 @@
+package stream
+
+import (
+	"parley/xmpp/xml"
+)
+
+// Header is what opens one direction of a stream (RFC 6120 §4.7).
+type Header struct {
+	From, To string // addresses as sent, not normalised
+	ID       string // set by the receiving side, unique and unpredictable
+	Lang     string
+	Version  string // "1.0"; "" from a peer older than RFC 3920
+}
+
+// Open sends the header of our direction.
+func (c *Conn) Open(h Header) error {
+	dst := append(make([]byte, 0, 256), "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='"+NS+"'"...)
+	for _, a := range [...]xml.Attr{xml.A("from", h.From), xml.A("to", h.To), xml.A("id", h.ID), xml.A("version", "1.0"), xml.A("xml:lang", h.Lang)} {
+		if a.Value == "" {
+			continue
+		}
+		dst = append(dst, ' ')
+		dst = append(dst, a.Name.Local...)
+		dst = append(dst, '=', '\'')
+		dst = xml.AppendEscaped(dst, a.Value)
+		dst = append(dst, '\'')
+	}
+	c.opened = true
+	return c.Write(append(dst, '>'))
+}
+
+// Header waits for the header of the peer's direction.
+func (c *Conn) Header() (Header, error) {
+	el, err := c.Read()
+	if err != nil {
+		return Header{}, err
+	}
+	h := Header{From: el.Attr("from"), To: el.Attr("to"), ID: el.Attr("id"), Version: el.Attr("version")}
+	for _, a := range el.Attrs {
+		if a.Name.Local == "lang" && a.Name.Space != "" {
+			h.Lang = a.Value
+		}
+	}
+	switch {
+	case el.Name.Local != "stream":
+		return h, &Error{Condition: BadFormat, Text: "A stream begins with <stream:stream>."}
+	case el.Name.Space != NS || c.scan.Default() != "jabber:client":
+		return h, &Error{Condition: InvalidNamespace, Text: "The stream's namespaces are " + NS + " and jabber:client."}
+	case h.Version == "" || h.Version[0] == '0':
+		return h, &Error{Condition: UnsupportedVersion, Text: "XMPP 1.0 is needed."}
+	}
+	return h, nil
+}
+
+// Features is the list of what the server offers next (RFC 6120 §4.3.2).
+func Features(offers ...*xml.Element) *xml.Element { return xml.New(NS, "features").With(offers...) }

@@ -1,0 +1,101 @@
+package xml
+
+// build makes the element that r has read; text is its bytes, space the default namespace around it. Everything in the
+// element is a part of text, or a decoded copy where decoding was needed.
+func (r *reader) build(text, space string) *Element {
+	t := &r.top
+	attrs := r.attrs[:r.own]
+	n := 0
+	for i := range attrs {
+		switch attrs[i].use {
+		case defaults:
+			space = attrs[i].in(text)
+		case declares:
+		default:
+			n++
+		}
+	}
+	e := allocate(n, len(r.kids))
+	e.Name = Name{space, text[t.local:t.name.to]}
+	n = 0
+	for i := range attrs {
+		a := &attrs[i]
+		if a.use >= defaults {
+			continue
+		}
+		to := &e.Attrs[n]
+		to.Name.Local = text[a.local:a.name.to]
+		switch a.use {
+		case fixed:
+			to.Name.Space = Namespace
+		case prefixed:
+			to.Name.Space = r.declared(text, text[a.name.from:a.local-1])
+		}
+		to.Value = a.in(text)
+		n++
+	}
+	e.space = space
+	if t.empty {
+		return e
+	}
+	e.text = text[t.to:r.end]
+	for i := range r.kids {
+		c := &r.kids[i]
+		k := &e.kids[i]
+		k.start, k.end = c.from-t.to, c.to-t.to
+		k.Name = Name{space, c.name.in(text)}
+		if c.declared {
+			k.Space = c.space.in(text)
+			if c.coded {
+				k.Space = decode(k.Space, true)
+			}
+		}
+	}
+	return e
+}
+
+// in is the value of the attribute.
+func (a *attr) in(text string) string {
+	if v := a.value.in(text); !a.coded {
+		return v
+	} else {
+		return decode(v, true)
+	}
+}
+
+// declared is what the element itself declares prefix p as.
+func (r *reader) declared(text, p string) string {
+	for i := range r.attrs[:r.own] {
+		if a := &r.attrs[i]; a.use == declares && text[a.local:a.name.to] == p {
+			return a.in(text)
+		}
+	}
+	return ""
+}
+
+// allocate makes an element with room for its attributes and children, in one piece when they are as few as usual.
+func allocate(attrs, kids int) *Element {
+	switch {
+	case attrs == 0 && kids == 0:
+		return new(Element)
+	case attrs <= 2 && kids <= 1:
+		b := new(struct {
+			e     Element
+			attrs [2]Attr
+			kids  [1]kid
+		})
+		b.e.Attrs, b.e.kids = b.attrs[:attrs:attrs], b.kids[:kids:kids]
+		return &b.e
+	case attrs <= 6 && kids <= 4:
+		b := new(struct {
+			e     Element
+			attrs [6]Attr
+			kids  [4]kid
+		})
+		b.e.Attrs, b.e.kids = b.attrs[:attrs:attrs], b.kids[:kids:kids]
+		return &b.e
+	}
+	e := &Element{Attrs: make([]Attr, attrs)}
+	e.kids = make([]kid, kids)
+	return e
+}
