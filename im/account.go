@@ -163,14 +163,20 @@ func (a *Account) saveCursor(j store.Journey) error {
 
 // outgoing is one thing that an account says of its condition.
 type outgoing struct {
-	st   *stanza.Stanza
-	mark store.Mark // what it rests on; presence rests on nothing
-	wide bool       // to every contact who may see the account, and its own sessions
-	to   []*Session // to these sessions of the account (pushes), when not nil
+	st     *stanza.Stanza
+	mark   store.Mark // what it rests on; presence rests on nothing
+	wide   bool       // to every contact who may see the account, its own sessions among them
+	hidden *blockList // who may not, when it is wide: the block list as it was when this was said
+	answer bool       // to a probe
+	to     []*Session // to these sessions of the account (pushes), when not nil
+	then   func()     // no stanza, but what is to be done once all before it has been said
 }
 
 // say adds to the account's queue. The caller holds a.mu, and calls drain once he has let go of it.
-func (a *Account) say(o outgoing) { a.queue = append(a.queue, o) }
+func (a *Account) say(o outgoing) {
+	o.hidden = a.blocked.Load()
+	a.queue = append(a.queue, o)
+}
 
 // drain routes the account's queue, unless somebody does so already: he will take what was added, too.
 func (a *Account) drain(ctx context.Context) {
@@ -199,13 +205,15 @@ func (a *Account) emit(ctx context.Context, o outgoing) {
 		}
 	}()
 	switch {
+	case o.then != nil:
+		o.then()
 	case o.to != nil:
 		for _, s := range o.to {
 			s.push(o.st, s.jid, o.mark)
 		}
 	case o.wide:
-		a.srv.fanOut(ctx, a, o.st)
+		a.srv.fanOut(a, o)
 	default:
-		a.srv.tell(ctx, a, o.st)
+		a.srv.tell(ctx, a, o)
 	}
 }

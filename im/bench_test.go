@@ -66,10 +66,11 @@ func hall(t testing.TB, c im.Config, accounts names, exts ...im.Extension) *im.S
 
 func bind(t testing.TB, v *im.Server, name, resource string) *im.Session {
 	t.Helper()
-	s, err := v.Bind(context.Background(), name, resource, idle{})
+	s, err := v.Bind(context.Background(), name, resource)
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Attach(idle{})
 	if err := s.Receive(context.Background(), element(t, "<presence/>")); err != nil {
 		t.Fatal(err)
 	}

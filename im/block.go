@@ -67,8 +67,13 @@ func (a *Account) Blocked() []jid.JID {
 // SetBlocked adds to the account's block list, or takes from it (all of it when who is empty and on is false), within
 // journey j. It tells the account's devices (push), hides the account from those who are blocked now, and shows it
 // again to those who no longer are (XEP-0191 §3). push is the payload that the devices get. The caller holds no
-// lock and calls Settle when the journey has ended.
+// lock, and has the account's queue routed when the journey has ended (see Within).
 func (a *Account) SetBlocked(j store.Journey, on bool, who []jid.JID, push *xml.Element) error {
+	for _, k := range who {
+		if on && (k.Bare() == a.jid || k.Server() == a.srv.domain && k.Local() == "") {
+			return stanza.Bad(stanza.NotAllowed, "You can block neither yourself nor your own server.")
+		}
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	old := a.blocked.Load()
@@ -139,16 +144,12 @@ func (a *Account) pushTo(payload *xml.Element, mark store.Mark, want func(*Sessi
 	}
 }
 
-// sayTo queues these presences, addressed to who, a bare address or a domain. The caller holds a.mu.
+// sayTo queues these presences, addressed to who, when that is an account here. The caller holds a.mu.
 func (a *Account) sayTo(who jid.JID, presences []*stanza.Stanza) {
+	if who.Domain() != a.srv.domain.Domain() {
+		return
+	}
 	for _, p := range presences {
-		if who.IsServer() && who != a.srv.domain {
-			continue
-		}
-		if who == a.srv.domain && p.Type != stanza.Probe { // everybody here
-			a.say(outgoing{st: p, wide: true})
-			continue
-		}
 		a.say(outgoing{st: p.Addressed(p.From, who)})
 	}
 }

@@ -17,22 +17,24 @@ type hold struct {
 type outbox struct {
 	limit int // fixed; bytes
 
-	mu      sync.Mutex
-	buf     []byte
-	holds   []hold
-	noted   store.Mark // the highest mark whose durability we asked to be told of
-	running bool       // a writer is at work
-	closed  bool
-	room    chan struct{} // holds a token when something was taken; fixed, capacity 1
+	mu       sync.Mutex
+	attached bool // there is a connection to write to
+	buf      []byte
+	holds    []hold
+	noted    store.Mark // the highest mark whose durability we asked to be told of
+	running  bool       // a writer is at work
+	closed   bool
+	room     chan struct{} // holds a token when something was taken; fixed, capacity 1
 }
 
-// append adds what render appends. It reports false, and adds nothing, when the outbox is closed, or when the bound
-// would be passed by what others push; own is what the session asked for, whose pace is its reader's (see waitRoom).
+// append adds what render appends. It reports false, and adds nothing, when the bound would be passed by what others
+// push; own is what the session asked for, whose pace is its reader's (see WaitRoom). What is for a closed outbox is for
+// nobody, and counts as added.
 func (o *outbox) append(mark store.Mark, id store.ID, own bool, render func([]byte) []byte) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed {
-		return false
+		return true
 	}
 	before := len(o.buf)
 	buf := render(o.buf)
@@ -55,7 +57,7 @@ func (o *outbox) append(mark store.Mark, id store.ID, own bool, render func([]by
 func (o *outbox) start(durable store.Mark) (wake bool, ask store.Mark) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.running || o.closed || len(o.holds) == 0 {
+	if o.running || o.closed || !o.attached || len(o.holds) == 0 {
 		return false, 0
 	}
 	first := o.holds[0].mark

@@ -35,7 +35,7 @@ func (s *Session) setPresence(j store.Journey, st *stanza.Stanza) error {
 	case stanza.Unavailable:
 		s.account.mu.Lock()
 		defer s.account.mu.Unlock()
-		s.gone(j, st)
+		s.gone(j, st, true)
 		return nil
 	default:
 		return stanza.Bad(stanza.BadRequest, "Presence of that type needs a 'to'.")
@@ -66,20 +66,31 @@ func (s *Session) setPresence(j store.Journey, st *stanza.Stanza) error {
 				a.say(outgoing{st: p, to: []*Session{s}})
 			}
 		}
-		s.feeds.add(s.feedContacts(a.srv.online()))
+		// Through the queue, like everything else: what contacts answer comes after what this account said before.
+		a.say(outgoing{then: func() {
+			s.feeds.add(s.feedContacts(a.srv.online()))
+			s.feedMe()
+		}})
 	}
 	if waited && priority >= 0 {
 		s.catchUp(store.ID(a.cursor.Load()))
+		a.say(outgoing{then: s.feedMe})
 	}
 	return nil
 }
 
-// gone makes the session unavailable and tells everybody who believes otherwise. The caller holds account.mu.
-func (s *Session) gone(j store.Journey, st *stanza.Stanza) {
+// gone makes the session unavailable and tells everybody who believes otherwise, and itself if it stays connected
+// (RFC 6121 §4.5.2). The caller holds account.mu.
+func (s *Session) gone(j store.Journey, st *stanza.Stanza, stays bool) {
 	a := s.account
 	was := s.presence.Swap(nil) != nil
 	if was {
-		a.say(outgoing{st: st, wide: true})
+		if !a.srv.stopping.Load() {
+			a.say(outgoing{st: st, wide: true})
+		}
+		if stays {
+			a.say(outgoing{st: st, to: []*Session{s}})
+		}
 		if !a.Online() {
 			a.srv.left(a)
 			a.srv.changed(Change{Account: a, Online: false, Time: time.Now(), Journey: j})
@@ -111,6 +122,9 @@ func (s *Session) sendPresence(st *stanza.Stanza) error {
 	a := s.account
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.Blocks(st.To) {
+		return errBlockedByYou()
+	}
 	switch st.Type {
 	case "":
 		if len(s.directed) >= maxDirected {
@@ -130,8 +144,8 @@ func (s *Session) sendPresence(st *stanza.Stanza) error {
 }
 
 // tell routes one presence of account a to a single address. No lock is held.
-func (v *Server) tell(ctx context.Context, a *Account, st *stanza.Stanza) {
-	to := st.To
+func (v *Server) tell(ctx context.Context, a *Account, o outgoing) {
+	st, to := o.st, o.st.To
 	switch {
 	case to == v.domain:
 		if st.Type == stanza.Probe || st.Type == stanza.Subscribe {
@@ -152,54 +166,48 @@ func (v *Server) tell(ctx context.Context, a *Account, st *stanza.Stanza) {
 		v.pushPresence(a, stanza.New(stanza.Presence, stanza.Subscribed, b.jid, a.jid))
 	case stanza.Unsubscribe, stanza.Subscribed, stanza.Unsubscribed:
 	default:
-		b.hear(st)
+		b.hear(st, o.answer)
 	}
 }
 
-// hear delivers a presence to the account's sessions (RFC 6121 §8.5.2.1.2, §8.5.3.1), unless its sender is blocked.
-func (b *Account) hear(st *stanza.Stanza) {
+// hear delivers a presence to the account's sessions (RFC 6121 §8.5.2.1.2, §8.5.3.1), unless its sender is blocked. The
+// answer to a probe is only for a session that is still available: another one would never hear of its end.
+func (b *Account) hear(st *stanza.Stanza, answer bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.Blocks(st.From) {
 		return
 	}
 	for _, s := range b.Sessions() {
-		full := st.To.Resource() != ""
-		if full && st.To == s.jid || !full && s.presence.Load() != nil {
+		full, available := st.To.Resource() != "", s.presence.Load() != nil
+		if full && st.To == s.jid && (available || !answer) || !full && available {
 			s.push(st, s.jid, 0)
 		}
 	}
 }
 
 // fanOut delivers a presence of account a to everybody online who may see it, and to a's own sessions.
-func (v *Server) fanOut(ctx context.Context, a *Account, st *stanza.Stanza) {
-	own := false
+func (v *Server) fanOut(a *Account, o outgoing) {
 	for _, b := range v.online() {
-		own = own || b == a
-		if a.Blocks(b.jid) {
-			continue
-		}
-		b.hear(st)
-	}
-	if !own { // the last session has just gone: it hears of it all the same (RFC 6121 §4.5.2)
-		for _, s := range a.Sessions() {
-			if s.jid == st.From {
-				s.push(st, s.jid, 0)
-			}
+		if b == a || !o.hidden.matches(b.jid) {
+			b.hear(o.st, false)
 		}
 	}
 }
 
 // probe has account a answer a presence probe from 'from' (RFC 6121 §4.3.2): through a's queue, so that the answer is
-// neither older nor newer than what a says anyway. Whom a has blocked learns nothing.
+// neither older nor newer than what a says anyway. To whom a has blocked, a looks offline.
 func (v *Server) probe(ctx context.Context, a *Account, from jid.JID) {
-	if a.Blocks(from) || a.jid == from.Bare() {
+	if a.jid == from.Bare() {
 		return
 	}
 	a.mu.Lock()
-	known := a.presences("")
+	var known []*stanza.Stanza
+	if !a.Blocks(from) {
+		known = a.presences("")
+	}
 	for _, p := range known {
-		a.say(outgoing{st: p.Addressed(p.From, from)})
+		a.say(outgoing{st: p.Addressed(p.From, from), answer: true})
 	}
 	if len(known) == 0 && from.Resource() == "" {
 		a.say(outgoing{st: stanza.New(stanza.Presence, stanza.Unavailable, a.jid, from)})

@@ -76,11 +76,8 @@ func (v *Server) prepare(ctx context.Context, st *stanza.Stanza) error {
 func (v *Server) carry(ctx context.Context, s *Session, j store.Journey, st *stanza.Stanza) error {
 	defer j.End()
 	if st.Kind == stanza.Presence {
-		switch {
-		case st.To.IsZero():
+		if st.To.IsZero() {
 			return s.setPresence(j, st)
-		case s.account.Blocks(st.To):
-			return errBlockedByYou()
 		}
 		return s.sendPresence(st)
 	}

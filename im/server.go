@@ -75,6 +75,7 @@ type Server struct {
 	present   atomic.Pointer[[]*Account] // who is online; copy-on-write
 	presentMu sync.Mutex                 // guards the writing of present; ranks after account.mu
 	ids       atomic.Uint64
+	stopping  atomic.Bool // everybody is leaving: nobody needs to hear who else does
 }
 
 // New is a hall without extensions.
@@ -196,9 +197,9 @@ var ErrTooMany = errors.New("im: too many sessions of this account")
 // ErrNoAccount is returned by Bind when the account has gone meanwhile.
 var ErrNoAccount = errors.New("im: no such account")
 
-// Bind makes a session (RFC 6120 §7). A session with the same resource gives way to the new one: it is most often the
+// Bind makes a session (RFC 6120 §7), which its caller attaches to a connection. A session with the same resource gives way to the new one: it is most often the
 // same client, whose old connection nobody has yet seen dying.
-func (v *Server) Bind(ctx context.Context, localpart, resource string, c Carrier) (*Session, error) {
+func (v *Server) Bind(ctx context.Context, localpart, resource string) (*Session, error) {
 	a, err := v.account(ctx, localpart)
 	if err != nil {
 		return nil, err
@@ -211,7 +212,7 @@ func (v *Server) Bind(ctx context.Context, localpart, resource string, c Carrier
 		return nil, err
 	}
 	now := time.Now()
-	s := &Session{srv: v, account: a, jid: full, carrier: c, since: now}
+	s := &Session{srv: v, account: a, jid: full, since: now}
 	s.seen.Store(now.UnixNano())
 	s.out.limit = v.outbox
 	s.out.room = make(chan struct{}, 1)
@@ -246,7 +247,7 @@ func (v *Server) Close(ctx context.Context, s *Session, why string) {
 		if why != "" {
 			status = append(status, xml.New(stanza.NSClient, "status").WithText(why))
 		}
-		s.gone(j, stanza.New(stanza.Presence, stanza.Unavailable, s.jid, jid.JID{}, status...))
+		s.gone(j, stanza.New(stanza.Presence, stanza.Unavailable, s.jid, jid.JID{}, status...), false)
 		next := slices.DeleteFunc(slices.Clone(a.Sessions()), func(t *Session) bool { return s == t })
 		a.sessions.Store(&next)
 		if j.Valid() {
@@ -280,6 +281,10 @@ func (v *Server) Removed(ctx context.Context, localpart string) {
 		v.Close(ctx, s, "")
 	}
 }
+
+// Stopping says that all sessions are about to be closed. From now on nobody is told of who leaves: with everybody on
+// everybody's roster that would be a storm of what nobody reads any more.
+func (v *Server) Stopping() { v.stopping.Store(true) }
 
 // EndSessions closes all sessions of an account with err.
 func (v *Server) EndSessions(ctx context.Context, localpart string, err *stream.Error) {

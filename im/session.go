@@ -12,7 +12,7 @@ import (
 	"parley/xmpp/stream"
 )
 
-// Carrier is the connection that a session is attached to. Neither method may block.
+// Carrier is the connection that a session is attached to. Neither method may block or call the session.
 type Carrier interface {
 	Wake()             // there is something to write: see Session.Next
 	End(*stream.Error) // close the stream with this error; nil: in order
@@ -25,7 +25,6 @@ type Session struct {
 	srv     *Server
 	account *Account
 	jid     jid.JID
-	carrier Carrier
 	since   time.Time
 
 	// lock-free
@@ -46,6 +45,23 @@ type Session struct {
 
 	out   outbox
 	feeds feeds
+
+	// guarded by out.mu
+	carrier Carrier       // nil until Attach
+	early   *stream.Error // End came before Attach
+	dead    bool          // likewise
+}
+
+// Attach gives the session its connection; only then does anything leave the outbox.
+func (s *Session) Attach(c Carrier) {
+	s.out.mu.Lock()
+	s.carrier, s.out.attached = c, true
+	dead, early := s.dead, s.early
+	s.out.mu.Unlock()
+	if dead {
+		c.End(early)
+	}
+	s.kick()
 }
 
 // JID is the session's full address.
@@ -70,7 +86,17 @@ func (s *Session) WantRoster() { s.interested.Store(true) }
 func (s *Session) WantBlockList() { s.blockPush.Store(true) }
 
 // End asks the session's connection to close with err; nil: in order. It returns at once.
-func (s *Session) End(err *stream.Error) { s.carrier.End(err) }
+func (s *Session) End(err *stream.Error) {
+	s.out.mu.Lock()
+	c := s.carrier
+	if c == nil {
+		s.dead, s.early = true, err
+	}
+	s.out.mu.Unlock()
+	if c != nil {
+		c.End(err)
+	}
+}
 
 // Next is called by the session's writer, one at a time: it returns the next bytes to write and the highest place in
 // the account's Log among them. nil: the writer must end; Wake is called when there is more. spare is the buffer of

@@ -14,7 +14,11 @@ func (s *Store) Run(ctx context.Context) error {
 	s.mu.Lock()
 	if s.started {
 		s.mu.Unlock()
-		return errors.New("store: run: it has run already")
+		if !isClosed(s.closing) {
+			return errors.New("store: run: it has run already")
+		}
+		<-s.done // Close came first and does the work
+		return s.Err()
 	}
 	s.started = true
 	s.mu.Unlock()
@@ -76,10 +80,10 @@ func (s *Store) loop(ctx context.Context) error {
 	}
 }
 
-// take swaps the batches and returns the one that has gathered, nil if it is empty. Unless sure is set, that is decided
-// without waiting for live journeys.
-func (s *Store) take(sure bool) *batch {
-	if !sure && !s.dirty.Load() {
+// take swaps the batches and returns the one that has gathered, nil if it is empty. At the last, when no journey begins
+// any more, it waits for those that live; an empty batch is then as durable as it will ever be.
+func (s *Store) take(last bool) *batch {
+	if !last && !s.dirty.Load() {
 		return nil
 	}
 	s.gate.Lock()
@@ -88,6 +92,9 @@ func (s *Store) take(sure bool) *batch {
 	defer s.mu.Unlock()
 	b := s.cur
 	if b.empty() {
+		if last {
+			s.durable.Store(uint64(b.mark))
+		}
 		return nil
 	}
 	s.dirty.Store(false)

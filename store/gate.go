@@ -242,18 +242,20 @@ func (s *Store) Wait(ctx context.Context, m Mark) error {
 	if !s.Notify(m, w) {
 		return nil
 	}
-	err := ErrFailed
+	err := ErrClosed
 	select {
 	case <-w:
 		return nil
 	case <-s.failed:
 	case <-s.done:
-		err = ErrClosed
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
-	if m <= s.Durable() {
+	switch {
+	case m <= s.Durable():
 		return nil
+	case isClosed(s.failed):
+		err = ErrFailed
 	}
 	return fmt.Errorf("store: wait for the disk: %w", err)
 }

@@ -43,7 +43,7 @@ func newClient(name, password, authzid string, nonce func() string) (*Client, er
 	if err != nil {
 		return nil, fmt.Errorf("sasl: %w", ErrName)
 	}
-	prepared, err := prepare(password)
+	prepared, err := Prepare(password)
 	if err != nil {
 		return nil, fmt.Errorf("sasl: %w", err)
 	}

@@ -38,7 +38,7 @@ func NewCredentials(password string, iterations int) (Credentials, error) {
 	if iterations < MinIterations || iterations > MaxIterations {
 		return Credentials{}, fmt.Errorf("sasl: make credentials: %d: %w", iterations, ErrIterations)
 	}
-	prepared, err := prepare(password)
+	prepared, err := Prepare(password)
 	if err != nil {
 		return Credentials{}, fmt.Errorf("sasl: make credentials: %w", err)
 	}
@@ -64,10 +64,10 @@ func (c Credentials) stored() scram.StoredCredentials {
 	}
 }
 
-// prepare normalises a password as both sides must (RFC 5802 §2.2): by SASLprep. That knows no character younger than
+// Prepare normalises a password as both sides must (RFC 5802 §2.2): by SASLprep. That knows no character younger than
 // Unicode 3.2, no emoji among them; passwords that it refuses are taken by its successor, the OpaqueString profile
-// (RFC 8265 §4.2).
-func prepare(password string) (string, error) {
+// (RFC 8265 §4.2). The one error is ErrPassword.
+func Prepare(password string) (string, error) {
 	if !utf8.ValidString(password) {
 		return "", ErrPassword
 	}

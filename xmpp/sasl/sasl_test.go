@@ -67,14 +67,14 @@ func TestPrepare(t *testing.T) {
 		"\U0001f600 smile": "\U0001f600 smile", // younger than SASLprep
 		"with space":       "with space",
 	} {
-		if got, err := prepare(in); err != nil || got != want {
-			t.Errorf("prepare(%q) = %q, %v, want %q", in, got, err, want)
+		if got, err := Prepare(in); err != nil || got != want {
+			t.Errorf("Prepare(%q) = %q, %v, want %q", in, got, err, want)
 		}
 	}
 	for _, in := range []string{"", "a\x07b", "tab\tbed", "\u00ad", "\xff"} {
-		got, err := prepare(in)
+		got, err := Prepare(in)
 		if !errors.Is(err, ErrPassword) {
-			t.Errorf("prepare(%q) = %q, %v", in, got, err)
+			t.Errorf("Prepare(%q) = %q, %v", in, got, err)
 		} else if in != "" && strings.Contains(err.Error(), in) {
 			t.Errorf("the error quotes the password: %v", err)
 		}
@@ -97,8 +97,8 @@ func FuzzPrepare(f *testing.F) {
 	f.Add("pencil")
 	f.Add("\u00aa\u2168\U0001f600")
 	f.Fuzz(func(t *testing.T, s string) {
-		if p, err := prepare(s); err == nil && p == "" {
-			t.Fatalf("prepare(%q) is empty", s)
+		if p, err := Prepare(s); err == nil && p == "" {
+			t.Fatalf("Prepare(%q) is empty", s)
 		}
 	})
 }

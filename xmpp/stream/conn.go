@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"parley/xmpp/xml"
@@ -43,9 +44,10 @@ type Conn struct {
 	src    source
 	total  int64 // bytes still allowed before the sender has authenticated; < 0: no limit
 
+	patience atomic.Int64 // how long a write may make no progress, in nanoseconds
+
 	// owned by the writer of the moment
-	opened   bool
-	patience time.Duration
+	opened bool
 
 	// owned by the reader while it negotiates, fixed afterwards
 	nc     net.Conn // raw, or TLS on top of it
@@ -54,7 +56,8 @@ type Conn struct {
 
 // New is a stream over nc, in clear until Secure is called unless nc is a *tls.Conn.
 func New(nc net.Conn, l xml.Limits) *Conn {
-	c := &Conn{raw: nc, nc: nc, limits: l, scan: xml.NewScanner(l), total: -1, patience: 30 * time.Second}
+	c := &Conn{raw: nc, nc: nc, limits: l, scan: xml.NewScanner(l), total: -1}
+	c.patience.Store(int64(30 * time.Second))
 	c.secure, _ = nc.(*tls.Conn)
 	c.src = newSource(nc)
 	return c
@@ -72,8 +75,12 @@ func (c *Conn) SetTotal(n int64) { c.total = n }
 // SetReadDeadline bounds the wait of Read and Header.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.raw.SetReadDeadline(t) }
 
-// SetPatience bounds how long a write may make no progress before the connection counts as dead.
-func (c *Conn) SetPatience(d time.Duration) { c.patience = d }
+// SetPatience bounds how long a write may make no progress before the connection counts as dead: 30 s unless set. It
+// holds for a write under way, too.
+func (c *Conn) SetPatience(d time.Duration) {
+	c.patience.Store(int64(d))
+	_ = c.raw.SetWriteDeadline(time.Now().Add(d))
+}
 
 // TLS is the state of the protection, nil on a stream in clear.
 func (c *Conn) TLS() *tls.ConnectionState {
@@ -129,7 +136,7 @@ const writeChunk = 32 << 10
 func (c *Conn) Write(p []byte) error {
 	for len(p) > 0 {
 		n := min(len(p), writeChunk)
-		if err := c.raw.SetWriteDeadline(time.Now().Add(c.patience)); err != nil {
+		if err := c.raw.SetWriteDeadline(time.Now().Add(time.Duration(c.patience.Load()))); err != nil {
 			return fmt.Errorf("stream: write: %w", err)
 		}
 		if _, err := c.nc.Write(p[:n]); err != nil {

@@ -11,22 +11,6 @@ import (
 const chatMessage = `<message from='alice@example.org/phone' to='bob@example.org' type='chat' id='m5f2c81d4e' xml:lang='en'>` +
 	`<body>See you at eight, same place as usual?</body><active xmlns='http://jabber.org/protocol/chatstates'/></message>`
 
-const streamHeader = `<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' ` +
-	`from='bob@example.org' to='example.org' version='1.0' xml:lang='en'>`
-
-// inStream is a Scanner that has read streamHeader.
-func inStream(tb testing.TB, l Limits) *Scanner {
-	tb.Helper()
-	s := NewScanner(l)
-	s.Feed([]byte(streamHeader))
-	if _, err := s.Next(); err != nil {
-		tb.Fatal(err)
-	}
-	return s
-}
-
-var wire = Limits{Bytes: 256 << 10, Depth: 64, Elements: 4096, Attrs: 64, Declarations: 32, Name: 256, Value: 32 << 10}
-
 func BenchmarkNext(b *testing.B) {
 	s := inStream(b, wire)
 	in := []byte(chatMessage)

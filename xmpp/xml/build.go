@@ -43,12 +43,14 @@ func (r *reader) build(text, space string) *Element {
 		c := &r.kids[i]
 		k := &e.kids[i]
 		k.start, k.end = c.from-t.to, c.to-t.to
-		k.Name = Name{space, c.name.in(text)}
-		if c.declared {
+		k.Local = text[c.from+1 : c.name]
+		switch {
+		case c.space.from > 0:
 			k.Space = c.space.in(text)
-			if c.coded {
-				k.Space = decode(k.Space, true)
-			}
+		case c.space.from < 0:
+			k.Space = decode(text[-c.space.from:-c.space.to], true)
+		default:
+			k.Space = space
 		}
 	}
 	return e
@@ -86,11 +88,19 @@ func allocate(attrs, kids int) *Element {
 		})
 		b.e.Attrs, b.e.kids = b.attrs[:attrs:attrs], b.kids[:kids:kids]
 		return &b.e
-	case attrs <= 6 && kids <= 4:
+	case attrs <= 6 && kids <= 2:
 		b := new(struct {
 			e     Element
 			attrs [6]Attr
-			kids  [4]kid
+			kids  [2]kid
+		})
+		b.e.Attrs, b.e.kids = b.attrs[:attrs:attrs], b.kids[:kids:kids]
+		return &b.e
+	case attrs <= 6 && kids <= 6:
+		b := new(struct {
+			e     Element
+			attrs [6]Attr
+			kids  [6]kid
 		})
 		b.e.Attrs, b.e.kids = b.attrs[:attrs:attrs], b.kids[:kids:kids]
 		return &b.e

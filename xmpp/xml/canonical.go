@@ -78,7 +78,7 @@ func (c *canon) token(i int) (int, *Error) {
 		c.close()
 	default:
 		var err *Error
-		if end, err = c.r.startTag(b, i, 0, &Limits{}); err != nil {
+		if end, err = c.r.startTag(b, i, 0, &Limits{}, &c.r.tag); err != nil {
 			return 0, err
 		}
 		if err = c.open(); err != nil {

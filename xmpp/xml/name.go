@@ -76,8 +76,12 @@ func char(b []byte, i int) (int, *Error) {
 
 // qname reads the name at b[i:], which may have one colon; colon is its place, 0 when there is none.
 func qname(b []byte, i int) (end, colon int, err *Error) {
+	j := skip(b, i, isName)
+	if j < len(b) && b[j] != ':' && b[j] < utf8.RuneSelf && class[b[i]]&isFirst != 0 {
+		return j, 0, nil // the usual case
+	}
 	part := i // where the part before or after the colon begins
-	for j := i; ; {
+	for j = i; ; {
 		j = skip(b, j, isName)
 		if j == len(b) {
 			return j, colon, more

@@ -5,10 +5,8 @@ import "sync"
 // child is a direct child of the element being read.
 type child struct {
 	from, to int32
-	name     span
-	space    span // value of its default declaration
-	declared bool // it has one
-	coded    bool // which needs decoding
+	name     int32 // where its name ends; it begins after the '<'
+	space    span  // value of its default declaration; places below 0 say that it needs decoding, zero that there is none
 }
 
 // reader reads one element. It is borrowed for that long, so that a connection between two stanzas holds none.
@@ -147,13 +145,14 @@ func (r *reader) markup(b []byte, l *Limits) (done bool, err *Error) {
 	return len(r.open) == 0, nil
 }
 
-// search looks for the end of the tag at r.pos, from where it stopped the last time. A '<' is an end too: no tag contains one.
+// search looks for the end of the tag at r.pos, from where it stopped the last time. It also ends at what shows that
+// the tag is none: a '<', and a quote anywhere but after a '='.
 func (r *reader) search(b []byte) bool {
 	i, q := r.searched, r.quote
 	from := i
 	for ; i < len(b); i++ {
 		c := b[i]
-		if c == '<' || c == '>' && q == 0 {
+		if c == '<' || q == 0 && (c == '>' || (c == '\'' || c == '"') && !r.afterEquals(b, i)) {
 			break
 		}
 		if c == q {
@@ -167,18 +166,30 @@ func (r *reader) search(b []byte) bool {
 	return i < len(b)
 }
 
+// afterEquals tells whether nothing but white space stands between b[i] and the last '=' in the tag at r.pos.
+func (r *reader) afterEquals(b []byte, i int) bool {
+	for i--; i > r.pos && class[b[i]]&isSpace != 0; i-- {
+		r.work++
+	}
+	return b[i] == '='
+}
+
 // oneTag reads the start or end tag at r.pos and returns the place after it.
 func (r *reader) oneTag(b []byte, l *Limits) (int, *Error) {
 	if b[r.pos+1] == '/' {
 		return r.endTag(b)
 	}
-	end, err := r.startTag(b, r.pos, r.own, l)
+	level := len(r.open)
+	t := &r.tag
+	if level == 0 {
+		t = &r.top
+	}
+	end, err := r.startTag(b, r.pos, r.own, l, t)
 	if err != nil {
 		r.work += len(b) - r.pos
 		return 0, err
 	}
 	r.work += end - r.pos
-	level := len(r.open)
 	r.elements++
 	switch {
 	case over(level+1, l.Depth):
@@ -186,11 +197,10 @@ func (r *reader) oneTag(b []byte, l *Limits) (int, *Error) {
 	case over(r.elements, l.Elements):
 		return 0, bad(TooLarge, r.pos, "number of elements")
 	}
-	t := &r.tag
 	r.prefixed = r.prefixed || t.prefixed
 	switch {
 	case level == 0:
-		r.top, r.own, r.end = *t, len(r.attrs), t.to
+		r.own, r.end = len(r.attrs), t.to
 	case level == 1 && (!r.prefixed || r.canonical):
 		r.child(t)
 	}
@@ -205,15 +215,21 @@ func (r *reader) oneTag(b []byte, l *Limits) (int, *Error) {
 
 // child notes a direct child that begins with tag t.
 func (r *reader) child(t *tag) {
-	c := child{from: t.from, to: t.to, name: span{t.local, t.name.to}}
-	if t.defaults >= 0 {
-		a := &r.attrs[r.own+int(t.defaults)]
-		c.space, c.declared, c.coded = a.value, true, a.coded
-	}
-	if len(r.kids) == cap(r.kids) {
+	n := len(r.kids)
+	if n == cap(r.kids) {
 		r.kids = grow(r.kids)
 	}
-	r.kids = append(r.kids, c)
+	r.kids = r.kids[:n+1]
+	c := &r.kids[n]
+	c.from, c.to, c.name = t.from, t.to, t.name.to
+	c.space.from, c.space.to = 0, 0
+	if t.defaults >= 0 {
+		a := &r.attrs[r.own+int(t.defaults)]
+		c.space.from, c.space.to = a.value.from, a.value.to
+		if a.coded {
+			c.space.from, c.space.to = -a.value.from, -a.value.to
+		}
+	}
 }
 
 // endTag reads the end tag at r.pos and returns the place after it.

@@ -50,13 +50,14 @@ type tag struct {
 	prefixed bool  // has a prefix, declares one, or has an attribute with one other than xml
 }
 
-// startTag reads the start tag at b[i] into r.tag and its attributes into r.attrs after the first keep.
-func (r *reader) startTag(b []byte, i, keep int, l *Limits) (int, *Error) {
+// startTag reads the start tag at b[i] into t and its attributes into r.attrs after the first keep. It returns the place after it.
+func (r *reader) startTag(b []byte, i, keep int, l *Limits, t *tag) (int, *Error) {
 	end, colon, err := qname(b, i+1)
 	if err != nil {
 		return 0, err
 	}
-	t := tag{from: int32(i), name: span{int32(i + 1), int32(end)}, local: int32(i + 1), defaults: -1}
+	t.from, t.name.from, t.name.to = int32(i), int32(i+1), int32(end)
+	t.local, t.defaults, t.empty, t.prefixed = int32(i+1), -1, false, false
 	if over(end-i-1, l.Name) {
 		return 0, bad(TooLarge, i, "name of an element")
 	}
@@ -68,6 +69,8 @@ func (r *reader) startTag(b []byte, i, keep int, l *Limits) (int, *Error) {
 	}
 	r.attrs = r.attrs[:keep]
 	declared := 0
+	var marks uint64 // one for each attribute's name; names that are the same have the same
+	same := false
 	for {
 		j := end
 		j = skip(b, j, isSpace)
@@ -77,6 +80,7 @@ func (r *reader) startTag(b []byte, i, keep int, l *Limits) (int, *Error) {
 		switch {
 		case b[j] == '>':
 			t.to = int32(j + 1)
+			return j + 1, r.unique(b, i, keep, same)
 		case b[j] == '/':
 			if j+1 == len(b) {
 				return 0, more
@@ -85,17 +89,17 @@ func (r *reader) startTag(b []byte, i, keep int, l *Limits) (int, *Error) {
 				return 0, bad(NotWellFormed, j, "'/' inside a tag")
 			}
 			t.to, t.empty = int32(j+2), true
+			return j + 2, r.unique(b, i, keep, same)
 		case j == end:
 			return 0, bad(NotWellFormed, j, "white space expected between attributes")
-		}
-		if t.to != 0 {
-			r.tag = t
-			return int(t.to), r.unique(b, i, keep)
 		}
 		a := r.room()
 		if end, err = attribute(b, j, l, a); err != nil {
 			return 0, err
 		}
+		mark := uint64(1) << ((b[j] ^ b[a.name.to-1]<<2 + byte(a.name.to-a.name.from)) & 63)
+		same = same || marks&mark != 0
+		marks |= mark
 		switch a.use {
 		case defaults:
 			t.defaults = int32(len(r.attrs) - keep)
@@ -141,7 +145,7 @@ func attribute(b []byte, i int, l *Limits, a *attr) (int, *Error) {
 		}
 	}
 	to := from
-	to = skip(b, to, isValue)
+	to = plainValue(b, to)
 	coded := false
 	if q := b[from-1]; to == len(b) || b[to] != q {
 		if to, coded, err = value(b, to, q); err != nil {
@@ -154,7 +158,10 @@ func attribute(b []byte, i int, l *Limits, a *attr) (int, *Error) {
 	if over(to-from, l.Value) {
 		return 0, bad(TooLarge, from, "value of an attribute")
 	}
-	*a = attr{name: span{int32(i), int32(end)}, value: span{int32(from), int32(to)}, local: int32(i), coded: coded}
+	// One by one: to assign a composite literal goes through a copy of it and takes several times as long here.
+	a.name.from, a.name.to = int32(i), int32(end)
+	a.value.from, a.value.to = int32(from), int32(to)
+	a.local, a.use, a.coded = int32(i), plain, coded
 	if colon != 0 {
 		a.local = int32(colon + 1)
 		err = a.prefix(b, b[i:colon])
@@ -251,16 +258,18 @@ func (a *attr) declare(b, p []byte) *Error {
 	return nil
 }
 
-// unique checks that no two attributes after the first keep have the same name as written.
-func (r *reader) unique(b []byte, at, keep int) *Error {
+// unique checks that no two attributes after the first keep have the same name as written, unless it is known that none have.
+func (r *reader) unique(b []byte, at, keep int, check bool) *Error {
+	if !check {
+		return nil
+	}
 	attrs := r.attrs[keep:]
 	if len(attrs) > 16 {
 		return uniqueMany(b, at, attrs)
 	}
-	for i := 1; i < len(attrs); i++ {
-		name := attrs[i].name.of(b)
+	for i := range attrs {
 		for j := range i {
-			if other := attrs[j].name; len(name) == int(other.to-other.from) && string(name) == string(other.of(b)) {
+			if bytes.Equal(attrs[i].name.of(b), attrs[j].name.of(b)) {
 				return bad(NotWellFormed, at, "two attributes of the same name")
 			}
 		}
@@ -286,4 +295,6 @@ func uniqueMany(b []byte, at int, attrs []attr) *Error {
 }
 
 // grow returns s with twice the room. The smaller steps of append would allocate several times as much in passing.
-func grow[T any](s []T) []T { return slices.Grow(s, max(len(s), 16)) }
+func grow[T any](s []T) []T {
+	return append(make([]T, 0, 2*cap(s)), s...)
+}

@@ -11,7 +11,7 @@ const maxReference = 32
 // text reads character data from b[i:] to the next '<' and returns its place; with more, the place to go on from.
 func text(b []byte, i int) (int, *Error) {
 	for {
-		i = skip(b, i, isText)
+		i = plainText(b, i)
 		if i == len(b) {
 			return i, more
 		}
@@ -39,6 +39,8 @@ func text(b []byte, i int) (int, *Error) {
 				return i, err
 			}
 			i += n
+		case class[c]&isSpace != 0:
+			i++
 		default:
 			return i, bad(NotWellFormed, i, "control character")
 		}

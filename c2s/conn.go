@@ -1,0 +1,275 @@
+package c2s
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"parley/im"
+	"parley/xmpp/stanza"
+	"parley/xmpp/stream"
+	"parley/xmpp/xml"
+)
+
+// conn is one connection of a client.
+type conn struct {
+	// fixed
+	srv     *Server
+	stream  *stream.Conn
+	mode    Mode
+	addr    netip.Addr
+	network netip.Prefix
+	log     *slog.Logger
+
+	signed bool // guarded by srv.mu
+
+	// owned by the reader
+	name    string // localpart of whoever has signed in, "" before
+	header  stream.Header
+	session *im.Session // set once, before the first Wake
+	budget  bucket
+
+	// the writer of the moment; started by Wake, waited for by run
+	writers sync.WaitGroup
+	ctx     context.Context // ends the feeds of the writer
+
+	mu      sync.Mutex
+	leaving bool          // guarded by mu: no writer is started any more
+	ended   bool          // guarded by mu: End was called, or the reader is leaving
+	why     *stream.Error // guarded by mu: what the stream is closed with
+}
+
+func newConn(v *Server, nc net.Conn, mode Mode) *conn {
+	c := &conn{srv: v, mode: mode, log: v.Log}
+	if ap, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
+		c.addr = ap.Addr().Unmap()
+	} else {
+		c.addr = netip.IPv6Loopback() // memory
+	}
+	c.network = network(c.addr)
+	c.stream = stream.New(nc, xml.Limits{
+		Bytes: preAuthStanza, Depth: 64, Elements: 32, Attrs: 64, Declarations: 32, Name: 256, Value: 32 << 10,
+	})
+	c.stream.SetTotal(preAuthTotal)
+	c.budget = bucket{burst: burstMessages, rate: perSecond, tokens: burstMessages}
+	return c
+}
+
+// run is the connection's life: the reader's goroutine.
+func (c *conn) run(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	c.ctx = ctx
+	defer c.stream.Close()
+	err := c.negotiate(ctx)
+	if err == nil {
+		err = c.serve(ctx)
+	}
+	c.leave(ctx, cancel, err)
+}
+
+// serve moves elements from the connection to the session until one of them ends.
+func (c *conn) serve(ctx context.Context) error {
+	_ = c.stream.SetReadDeadline(time.Time{})
+	if c.over() { // End may have come before the deadline was lifted
+		return nil
+	}
+	if c.srv.Timeout > 0 {
+		stop := c.watch()
+		defer stop()
+	}
+	for {
+		if err := c.session.WaitRoom(ctx); err != nil {
+			return err
+		}
+		el, err := c.stream.Read()
+		if err != nil {
+			return err
+		}
+		if c.srv.Rates && el.Name.Local == "message" {
+			if err := c.budget.wait(ctx); err != nil {
+				return err
+			}
+		}
+		if err := c.receive(ctx, el); err != nil {
+			return err
+		}
+	}
+}
+
+// receive hands one element to the session. A panic ends this stream, and no other.
+func (c *conn) receive(ctx context.Context, el *xml.Element) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.log.Error("panic while a stanza was handled", slog.String("jid", c.session.JID().String()),
+				slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+			err = &stream.Error{Condition: stream.InternalServerError}
+		}
+	}()
+	return c.session.Receive(ctx, el)
+}
+
+// leave ends the session, flushes what it was still owed, and closes the stream in order as far as that is possible.
+func (c *conn) leave(ctx context.Context, cancel context.CancelFunc, err error) {
+	c.mu.Lock()
+	c.ended = true
+	why := c.why
+	c.mu.Unlock()
+	var se *stream.Error
+	if why == nil && errors.As(err, &se) {
+		why = se
+	}
+	alive := err == nil || why != nil || errors.Is(err, io.EOF)
+	if c.session != nil {
+		c.srv.Hall.Close(ctx, c.session, status(why))
+	}
+	if !alive {
+		_ = c.stream.Close() // frees a writer that waits for a dead peer
+	}
+	cancel()
+	c.stream.SetPatience(closeTime)
+	c.mu.Lock()
+	c.leaving = true
+	c.mu.Unlock()
+	c.writers.Wait()
+	if !alive {
+		c.log.Debug("connection lost", slog.String("addr", c.addr.String()), slog.Any("err", err))
+		return
+	}
+	if c.session != nil {
+		c.flush()
+	}
+	if why != nil {
+		c.log.Debug("stream ended", slog.String("addr", c.addr.String()), slog.String("why", why.Error()))
+		_ = c.stream.Fail(why, stream.Header{From: c.srv.Domain, ID: newID()})
+	} else {
+		_ = c.stream.End()
+	}
+	c.stream.Linger(time.Second)
+}
+
+// flush writes what is left in the outbox, as it becomes durable, for a while.
+func (c *conn) flush() {
+	deadline := time.Now().Add(closeTime)
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(c.ctx), deadline)
+	defer cancel()
+	if m := c.srv.Hall.Store().Mark(); m != 0 {
+		_ = c.srv.Hall.Store().Wait(ctx, m)
+	}
+	c.write(ctx)
+}
+
+// status is what contacts read about why somebody has gone.
+func status(why *stream.Error) string {
+	switch {
+	case why == nil:
+		return ""
+	case why.App != nil && why.App.Name.Local == "inactive":
+		return "Logged out: inactive"
+	case why.Condition == stream.SystemShutdown:
+		return "The server is stopping"
+	}
+	return ""
+}
+
+// Wake starts a writer; see im.Carrier.
+func (c *conn) Wake() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.leaving {
+		c.writers.Go(func() { c.write(c.ctx) })
+	}
+}
+
+// write writes what the session has for its client until there is nothing more for now.
+func (c *conn) write(ctx context.Context) {
+	var p []byte
+	for {
+		next, id := c.session.Next(ctx, p)
+		if next == nil {
+			return
+		}
+		if err := c.stream.Write(next); err != nil {
+			c.log.Debug("not written", slog.String("jid", c.session.JID().String()), slog.Any("err", err))
+			_ = c.stream.Close() // the reader sees it and leaves
+			return
+		}
+		c.session.Wrote(id)
+		p = next
+	}
+}
+
+// End closes the stream with err; see im.Carrier.
+func (c *conn) End(err *stream.Error) {
+	c.mu.Lock()
+	if c.ended {
+		c.mu.Unlock()
+		return
+	}
+	c.ended, c.why = true, err
+	c.mu.Unlock()
+	_ = c.stream.SetReadDeadline(time.Unix(1, 0)) // the reader wakes, and leaves
+}
+
+func (c *conn) over() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ended
+}
+
+// watch ends the session once its person has done nothing for the whole timeout. The function that it returns stops it.
+func (c *conn) watch() (stop func()) {
+	var mu sync.Mutex
+	var t *time.Timer
+	check := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		left := c.srv.Timeout - time.Since(c.session.Seen())
+		if left > 0 {
+			t.Reset(left)
+			return
+		}
+		seconds := int(c.srv.Timeout / time.Second)
+		c.End(&stream.Error{
+			Condition: stream.PolicyViolation,
+			Text:      fmt.Sprintf("Logged out after %d seconds without activity.", seconds),
+			App:       xml.New(stanza.NSParley, "inactive", xml.A("seconds", fmt.Sprint(seconds))),
+		})
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	t = time.AfterFunc(c.srv.Timeout, check)
+	return func() { t.Stop() }
+}
+
+// bucket is a budget of messages that refills with time. Who has used it up is not refused: he is read more slowly.
+type bucket struct {
+	burst, rate, tokens float64
+	last                time.Time
+}
+
+func (b *bucket) wait(ctx context.Context) error {
+	now := time.Now()
+	if !b.last.IsZero() {
+		b.tokens = min(b.burst, b.tokens+now.Sub(b.last).Seconds()*b.rate)
+	}
+	b.last = now
+	if b.tokens--; b.tokens >= 0 {
+		return nil
+	}
+	t := time.NewTimer(time.Duration(-b.tokens / b.rate * float64(time.Second)))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-t.C:
+		return nil
+	}
+}

@@ -1,0 +1,206 @@
+package c2s
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"parley/im"
+	"parley/xmpp/jid"
+	"parley/xmpp/stanza"
+	"parley/xmpp/stream"
+	"parley/xmpp/xml"
+)
+
+const nsRegister = "jabber:iq:register"
+
+// newID is an identifier that nobody can guess: 128 bits.
+func newID() string { return rand.Text() }
+
+// negotiate brings the connection from its first byte to a bound session (RFC 6120 §4 to §7). All of it has to
+// happen within preAuthTime.
+func (c *conn) negotiate(ctx context.Context) error {
+	deadline := time.Now().Add(preAuthTime)
+	if err := c.until(deadline); err != nil {
+		return err
+	}
+	if c.mode == Direct {
+		if err := c.secure(deadline); err != nil {
+			return err
+		}
+	}
+	for {
+		if err := c.open(); err != nil {
+			return err
+		}
+		var err error
+		switch {
+		case c.mode == StartTLS && c.stream.TLS() == nil:
+			err = c.startTLS(deadline)
+		case c.name == "":
+			err = c.signIn(ctx)
+		default:
+			return c.bind(ctx)
+		}
+		if err != nil {
+			return err
+		}
+		c.stream.Restart()
+	}
+}
+
+// until sets the deadline of what is read next, unless the connection has been told to end meanwhile.
+func (c *conn) until(t time.Time) error {
+	if err := c.stream.SetReadDeadline(t); err != nil {
+		return err
+	}
+	if c.over() {
+		return errors.New("c2s: closed while negotiating")
+	}
+	return nil
+}
+
+// secure does the TLS handshake.
+func (c *conn) secure(deadline time.Time) error {
+	if err := c.until(time.Now().Add(handshakeTime)); err != nil {
+		return err
+	}
+	if err := c.stream.Secure(c.srv.TLS, true); err != nil {
+		if errors.Is(err, stream.ErrInjected) {
+			return &stream.Error{Condition: stream.PolicyViolation, Text: "Nothing may follow <starttls/> before the handshake."}
+		}
+		return err
+	}
+	return c.until(deadline)
+}
+
+// open exchanges the stream headers.
+func (c *conn) open() error {
+	h, err := c.stream.Header()
+	if err != nil {
+		return err
+	}
+	own := stream.Header{From: c.srv.Domain, To: h.From, ID: newID(), Lang: "en"}
+	if len(own.To) > 3071 {
+		own.To = ""
+	}
+	if err := c.stream.Open(own); err != nil {
+		return err
+	}
+	if !c.serves(h.To) {
+		return &stream.Error{Condition: stream.HostUnknown, Text: "This server is " + c.srv.Domain + "."}
+	}
+	return nil
+}
+
+// serves tells whether a stream to that name is for us. No name, or an address of the network, is a client that does
+// not know the name yet and learns it from our header.
+func (c *conn) serves(name string) bool {
+	if name == "" {
+		return true
+	}
+	if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
+		return true
+	}
+	j, err := jid.Parse(name)
+	return err == nil && j == c.srv.Hall.Domain()
+}
+
+// startTLS offers TLS and nothing else (RFC 6120 §5).
+func (c *conn) startTLS(deadline time.Time) error {
+	offer := xml.New(stream.NSTLS, "starttls").With(xml.New(stream.NSTLS, "required"))
+	if err := c.stream.Send(stream.Features(offer)); err != nil {
+		return err
+	}
+	el, err := c.stream.Read()
+	if err != nil {
+		return err
+	}
+	if el.Name != (xml.Name{Space: stream.NSTLS, Local: "starttls"}) {
+		return &stream.Error{Condition: stream.PolicyViolation, Text: "TLS must be started first."}
+	}
+	if c.stream.Buffered() {
+		return &stream.Error{Condition: stream.PolicyViolation, Text: "Nothing may follow <starttls/> before the handshake."}
+	}
+	if err := c.stream.Send(xml.New(stream.NSTLS, "proceed")); err != nil {
+		return err
+	}
+	return c.secure(deadline)
+}
+
+// bind gives the connection its session (RFC 6120 §7).
+func (c *conn) bind(ctx context.Context) error {
+	offers := []*xml.Element{xml.New(stream.NSBind, "bind")}
+	if c.srv.Caps != nil {
+		offers = append(offers, c.srv.Caps)
+	}
+	if err := c.stream.Send(stream.Features(offers...)); err != nil {
+		return err
+	}
+	for range 5 {
+		el, err := c.stream.Read()
+		if err != nil {
+			return err
+		}
+		st, err := stanza.Parse(el)
+		if st == nil || st.Kind != stanza.IQ {
+			return &stream.Error{Condition: stream.NotAuthorized, Text: "A resource must be bound first."}
+		}
+		request := st.Child(stream.NSBind, "bind")
+		if err != nil || request == nil || st.Type != stanza.Set {
+			if err := c.stream.Send(answer(st.Fail(stanza.Bad(stanza.NotAllowed, "A resource must be bound first.")))); err != nil {
+				return err
+			}
+			continue
+		}
+		if done, err := c.bindAs(ctx, st, request); done || err != nil {
+			return err
+		}
+	}
+	return &stream.Error{Condition: stream.PolicyViolation, Text: "Too many attempts to bind a resource."}
+}
+
+func (c *conn) bindAs(ctx context.Context, st *stanza.Stanza, request *xml.Element) (done bool, err error) {
+	resource := ""
+	if r := request.Child(stream.NSBind, "resource"); r != nil {
+		resource = r.Text()
+	}
+	if resource == "" {
+		resource = newID()[:12]
+	}
+	if _, err := c.srv.Hall.Domain().WithResource(resource); err != nil {
+		return false, c.stream.Send(answer(st.Fail(stanza.Bad(stanza.BadRequest, "That is no resource."))))
+	}
+	s, err := c.srv.Hall.Bind(ctx, c.name, resource)
+	switch {
+	case errors.Is(err, im.ErrTooMany):
+		return false, c.stream.Send(answer(st.Fail(stanza.Bad(stanza.ResourceConstraint, "This account is signed in too often."))))
+	case errors.Is(err, im.ErrNoAccount):
+		return false, &stream.Error{Condition: stream.NotAuthorized, Text: "This account was removed."}
+	case err != nil:
+		return false, fmt.Errorf("c2s: bind: %w", err)
+	}
+	c.session = s
+	bound := xml.New(stream.NSBind, "bind").With(xml.New(stream.NSBind, "jid").WithText(s.JID().String()))
+	s.Reply(st.Result(bound))
+	c.stream.SetTotal(-1)
+	c.stream.SetLimits(xml.Limits{
+		Bytes: c.srv.Stanza, Depth: 64, Elements: 4096, Attrs: 64, Declarations: 32, Name: 256, Value: 32 << 10,
+	})
+	c.srv.signed(c)
+	s.Attach(c)
+	return true, nil
+}
+
+// answer is a stanza as an element, for the time before there is an outbox.
+func answer(st *stanza.Stanza) *xml.Element {
+	el, err := xml.Parse(st.String(), stanza.NSClient, xml.Limits{})
+	if err != nil { // the serializer writes what the scanner accepts
+		panic(err)
+	}
+	return el
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"parley/config"
+	"parley/server"
+)
+
+// serverCommand is `parley server`.
+func (p *program) serverCommand() *cobra.Command {
+	var flags settingFlags
+	cmd := &cobra.Command{
+		Use:   "server [PORT [BLOCK_DURATION [TIMEOUT]]]",
+		Short: "run the server",
+		Long: `parley server runs the server until Ctrl-C or SIGTERM. A second Ctrl-C stops it at once.
+
+PORT is for apps and clients (5222). BLOCK_DURATION is for how many seconds three wrong passwords lock
+a sign-in (60). Who does nothing for TIMEOUT seconds is signed out (0: nobody is).`,
+		Example: "  parley server                                  for this computer only\n" +
+			"  parley server --domain chat.example.org        for everybody who can reach it",
+		Args: words("[PORT]", "[BLOCK_DURATION]", "[TIMEOUT]"),
+		RunE: func(_ *cobra.Command, given []string) error {
+			if err := flags.takeWords(given); err != nil {
+				return err
+			}
+			c, err := flags.load(p)
+			if err != nil {
+				return err
+			}
+			return p.serve(c)
+		},
+	}
+	cmd.DisableFlagsInUseLine = true
+	flags.addTo(cmd, func(config.Setting) bool { return true })
+	return cmd
+}
+
+// takeWords takes the words after `parley server` as the settings that they stand for.
+func (f *settingFlags) takeWords(given []string) error {
+	for i, word := range given {
+		name := []string{"PORT", "BLOCK_DURATION", "TIMEOUT"}[i]
+		key := []string{"port", "block_duration", "timeout"}[i]
+		if flag, twice := f.args[key]; twice && flag.Text != word {
+			return misuse("leave one of them out", "%s is given twice: %s as a word and %s as %s", name, word, flag.Text, flag.Name)
+		}
+		f.args[key] = config.Arg{Text: word, Name: name, Example: "parley server 5222 60 300"}
+	}
+	return nil
+}
+
+// serve runs the server until a signal ends it.
+func (p *program) serve(c config.Config) error {
+	log, err := p.newLog(c.Log.Level)
+	if err != nil {
+		return err
+	}
+	ctx, watched := p.untilSignal(context.Background())
+	defer watched()
+	srv, err := server.New(ctx, c, log)
+	if err != nil {
+		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			return nil // asked to stop before it began, and nothing is left open
+		}
+		return startFailure(err, c)
+	}
+	p.announce(srv.Facts(), c, log)
+	if err := srv.Serve(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		return &failure{code: exitFailed, what: "the server had to stop", why: err.Error(),
+			fix: "what was accepted is kept; see the log above, then start it again"}
+	}
+	return nil
+}
+
+// newLog makes the log: lines of text on stderr.
+func (p *program) newLog(level string) (*slog.Logger, error) {
+	var least slog.Level
+	if err := least.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("read log.level: %w", err)
+	}
+	return slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: least})), nil
+}
+
+// untilSignal returns a context that the first SIGINT or SIGTERM ends; the second one ends the program at once.
+// The function that it returns stops the watch.
+func (p *program) untilSignal(parent context.Context) (ctx context.Context, done func()) {
+	ctx, cancel := context.WithCancel(parent)
+	signals, finish := make(chan os.Signal, 2), make(chan struct{})
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Ignore(syscall.SIGPIPE) // whoever read the log may go; the server stays
+	var watcher sync.WaitGroup
+	watcher.Go(func() {
+		select {
+		case <-signals:
+		case <-finish:
+			return
+		}
+		cancel()
+		if onTerminal(p.out) {
+			fmt.Fprintln(p.out, "\nStopping; everybody is told. Ctrl-C again stops at once.")
+		}
+		select {
+		case <-signals:
+			os.Exit(exitInterrupted)
+		case <-finish:
+		}
+	})
+	return ctx, func() {
+		signal.Stop(signals)
+		close(finish)
+		watcher.Wait()
+		cancel()
+	}
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"parley/config"
+	"parley/server"
+	"parley/store"
+)
+
+// startFailure says in words why a server did not start.
+func startFailure(err error, c config.Config) error {
+	var ready *failure
+	if errors.As(err, &ready) {
+		return err
+	}
+	if f := listenFailure(err, c); f != nil {
+		return f
+	}
+	if f := dataFailure(err, c.Data); f != nil {
+		return f
+	}
+	return &failure{code: exitFailed, what: "the server did not start", why: err.Error()}
+}
+
+// listenFailure words what the system said about a listener; nil when it is about something else.
+func listenFailure(err error, c config.Config) *failure {
+	var at *net.OpError
+	if !errors.As(err, &at) || at.Op != "listen" || at.Addr == nil {
+		return nil
+	}
+	host, digits, _ := net.SplitHostPort(at.Addr.String())
+	port, _ := strconv.Atoi(digits)
+	f := &failure{code: exitFailed, fix: fmt.Sprintf("parley server %d", elsewhere(port))}
+	if tls, _ := c.DirectTLS(); port == tls && port != c.Port {
+		f.fix = fmt.Sprintf("--tls-port %d", elsewhere(port))
+	}
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		f.what, f.why = fmt.Sprintf("port %d is taken", port), "only one program can listen on a port"
+		if name, pid := portOwner(port); pid != 0 {
+			f.what += fmt.Sprintf(" by %s (process %d)", name, pid)
+			f.fix = fmt.Sprintf("kill %d\n%s", pid, f.fix)
+		}
+	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
+		f.what = fmt.Sprintf("cannot listen on port %d: permission denied (running as user %s)", port, userName())
+		f.why = "ports below 1024 are for the administrator of the computer"
+		if port >= 1024 {
+			f.why = "a rule of this computer closes the port"
+		}
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		f.what = fmt.Sprintf("cannot listen on %s: this computer does not have that address", host)
+		f.fix = "--listen with one of its own addresses, or leave it out"
+	default:
+		f.what, f.why = fmt.Sprintf("cannot listen on %s", at.Addr), at.Err.Error()
+	}
+	return f
+}
+
+// elsewhere proposes another port.
+func elsewhere(port int) int {
+	switch {
+	case port < 1024:
+		return 5222
+	case port > 65400:
+		return port - 100
+	default:
+		return port + 100
+	}
+}
+
+// dataFailure words what went wrong with a data directory; nil when it is about something else.
+func dataFailure(err error, dir string) *failure {
+	otherDir := "parley server --data " + quoted(besides(dir))
+	var other *server.DomainError
+	var path *fs.PathError
+	switch {
+	case errors.As(err, &other):
+		return &failure{code: exitConfig,
+			what: fmt.Sprintf("the data in %s belongs to the domain %s, not to %s", dir, other.Recorded, other.Asked),
+			why:  "every address in it ends with that name, so it cannot change",
+			fix:  fmt.Sprintf("--domain %s, or leave it out\nanother directory for %s:  --data %s", other.Recorded, other.Asked, quoted(besides(dir)))}
+	case errors.Is(err, store.ErrInUse):
+		return &failure{code: exitFailed, what: dir + " is in use by another parley process",
+			why: "only one process may work on a data directory", fix: "stop the other one\n" + otherDir}
+	case errors.Is(err, store.ErrCorrupt):
+		return &failure{code: exitFailed, what: "the database in " + dir + " is damaged; nothing was changed",
+			why: err.Error(), fix: "put back a copy of the directory\n" + otherDir}
+	case errors.Is(err, store.ErrForeign):
+		return &failure{code: exitFailed, what: "the database in " + dir + " is not one of parley's; nothing was changed",
+			why: err.Error(), fix: otherDir}
+	case errors.Is(err, store.ErrNewer):
+		return &failure{code: exitFailed, what: "a newer version of parley wrote the data in " + dir,
+			why: err.Error(), fix: "run that version (this one is " + version + ")"}
+	case errors.Is(err, store.ErrFull), errors.Is(err, syscall.ENOSPC):
+		return &failure{code: exitFailed, what: "the disk with " + dir + " is full", why: "nothing can be kept there",
+			fix: "make room\n" + otherDir}
+	case errors.As(err, &path):
+		return pathFailure(path, dir, otherDir)
+	}
+	return nil
+}
+
+// pathFailure words what the system said about a file or a directory of the data.
+func pathFailure(at *fs.PathError, dir, otherDir string) *failure {
+	where := at.Path
+	if strings.HasPrefix(where, dir) {
+		where = dir
+	}
+	switch {
+	case errors.Is(at.Err, fs.ErrPermission), errors.Is(at.Err, syscall.EROFS):
+		f := &failure{code: exitFailed, fix: otherDir,
+			what: fmt.Sprintf("cannot write to %s: %s (running as user %s)", where, at.Err, userName())}
+		if errors.Is(at.Err, fs.ErrPermission) && os.Getuid() > 0 {
+			f.fix = fmt.Sprintf("sudo chown -R %s %s\n%s", userName(), quoted(dir), otherDir)
+		}
+		return f
+	case errors.Is(at.Err, syscall.ENOTDIR), errors.Is(at.Err, fs.ErrExist):
+		return &failure{code: exitFailed, what: fmt.Sprintf("cannot keep data in %s: %s is not a directory", dir, at.Path), fix: otherDir}
+	}
+	return &failure{code: exitFailed, what: "cannot use " + at.Path, why: at.Err.Error(), fix: otherDir}
+}
+
+// besides proposes a directory next to or instead of the one that cannot be used.
+func besides(dir string) string {
+	if home, err := os.UserHomeDir(); err == nil && !strings.HasPrefix(dir, home) {
+		return filepath.Join(home, "parley-data")
+	}
+	return dir + "-2"
+}
+
+// quoted writes a path so that a shell takes it as one word.
+func quoted(path string) string {
+	if path != "" && !strings.ContainsFunc(path, func(r rune) bool { return strings.ContainsRune(" \t\n'\"\\$&;|<>()*?[]#~`!{}", r) }) {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+}
+
+// userName is the name of the user that the program runs as, or the number when it has none.
+func userName() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return strconv.Itoa(os.Getuid())
+}

@@ -1,0 +1,116 @@
+package register
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+
+	"parley/auth"
+	"parley/im"
+	"parley/store"
+	"parley/xmpp/jid"
+	"parley/xmpp/stream"
+	"parley/xmpp/xml"
+)
+
+// asking is a session that has asked for what auth is about to tell of. It travels with the context from the request
+// through auth to the hooks below, and nobody else knows it.
+type asking struct {
+	query    *im.Query
+	answered bool // he has been told that his account is gone
+}
+
+type askingKey struct{}
+
+func askingOf(ctx context.Context) *asking {
+	a, _ := ctx.Value(askingKey{}).(*asking)
+	return a
+}
+
+// Watch sets the hooks of accounts: what happens to an account, from wherever, happens to its sessions, to everybody's
+// roster and to the block lists. It is called once, before the first change.
+func Watch(srv *im.Server, accounts *auth.Accounts, log *slog.Logger) {
+	accounts.OnAdded = func(ctx context.Context, name string) { srv.RosterChanged(ctx, name, true) }
+	accounts.OnPassword = func(ctx context.Context, name string) { endOthers(ctx, srv, name) }
+	accounts.OnRemoved = func(ctx context.Context, name string) {
+		if a := askingOf(ctx); a != nil {
+			a.query.Session.Reply(a.query.Stanza.Result(nil))
+			a.answered = true
+		}
+		srv.Removed(ctx, name)
+		srv.RosterChanged(ctx, name, false)
+		if err := unlist(ctx, srv, accounts.All(), name); err != nil {
+			log.Error("a removed account is still on block lists", slog.String("name", name), slog.Any("err", err))
+		}
+	}
+}
+
+// endOthers ends the sessions of an account whose password is another one now: all but the one that changed it.
+func endOthers(ctx context.Context, srv *im.Server, name string) {
+	account, err := srv.Account(ctx, name)
+	if account == nil || err != nil {
+		return
+	}
+	for _, s := range account.Sessions() {
+		if a := askingOf(ctx); a == nil || a.query.Session != s {
+			s.End(&stream.Error{Condition: stream.NotAuthorized, Text: "The password of this account was changed."})
+		}
+	}
+}
+
+// keyBlocked is where im keeps block lists, one address per line; unlist reads them only to see who must be asked.
+const keyBlocked = "im/blocked"
+
+// unlist takes a removed account off all block lists, so that who gets the name later is not blocked by anybody. The
+// clients of whoever had blocked it are told, as if he had taken the block back himself.
+func unlist(ctx context.Context, srv *im.Server, all []auth.Account, name string) error {
+	gone, err := jid.New(name, srv.Domain().Domain(), "")
+	if err != nil {
+		return err
+	}
+	var owners []store.Owner
+	for p, err := range srv.Store().KV.Each(ctx, keyBlocked) {
+		if err != nil {
+			return err
+		}
+		if strings.Contains(string(p.Value), gone.String()) {
+			owners = append(owners, p.Owner)
+		}
+	}
+	if len(owners) == 0 {
+		return nil
+	}
+	names := make(map[store.Owner]string, len(all))
+	for _, a := range all {
+		names[a.Owner] = a.Name
+	}
+	for _, o := range owners {
+		a, err := srv.Account(ctx, names[o])
+		if err != nil {
+			return err
+		}
+		if a == nil {
+			continue // the removed account's own list, which goes with it
+		}
+		if err := unblock(ctx, srv, a, gone); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unblock takes an address, and its resources, off one list.
+func unblock(ctx context.Context, srv *im.Server, a *im.Account, gone jid.JID) error {
+	var listed []jid.JID
+	push := xml.New("urn:xmpp:blocking", "unblock")
+	for _, j := range a.Blocked() {
+		if j.Bare() == gone {
+			listed = append(listed, j)
+			push = push.With(xml.New("urn:xmpp:blocking", "item", xml.A("jid", j.String())))
+		}
+	}
+	if len(listed) == 0 {
+		return nil
+	}
+	return srv.Within(ctx, a, func(j store.Journey) error { return a.SetBlocked(j, false, listed, push) })
+}

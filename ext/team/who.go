@@ -1,0 +1,156 @@
+package team
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"parley/im"
+	"parley/store"
+	"parley/xmpp/jid"
+	"parley/xmpp/stanza"
+	"parley/xmpp/stanza/form"
+	"parley/xmpp/xml"
+)
+
+// maxListed is how many people a list shows.
+const maxListed = 200
+
+// The states of people.
+const (
+	online  = "online"
+	away    = "away" // all that are there say so
+	offline = "offline"
+)
+
+// person is one line of a list.
+type person struct {
+	jid   jid.JID
+	state string
+	last  time.Time // when offline: when they were last here
+}
+
+// whoelse is who else is available now, by name. Who has blocked the caller is not among them; whom the caller has
+// blocked is, or he could not find them to unblock.
+func (t *Team) whoelse(s *im.Session) []person {
+	var people []person
+	for _, a := range t.srv.Online() {
+		if state := stateOf(a); state != offline && visible(a, s) {
+			people = append(people, person{jid: a.JID(), state: state})
+		}
+	}
+	return sorted(people)
+}
+
+// whoelsesince is who else was available at any moment of the last d, by name. Whether somebody is hidden is decided
+// by the block lists of now, so a block hides the past, too, and taking it back shows it again.
+func (t *Team) whoelsesince(ctx context.Context, s *im.Session, d time.Duration) ([]person, error) {
+	now := time.Now()
+	var people []person
+	var gone []store.Owner
+	for _, v := range t.history.since(now.Add(-d)) {
+		a, err := t.srv.Account(ctx, v.name)
+		if err != nil {
+			return nil, err
+		}
+		if a == nil || a.Owner() != v.owner { // removed; another one may have the name now
+			gone = append(gone, v.owner)
+			continue
+		}
+		if !visible(a, s) {
+			continue
+		}
+		p := person{jid: a.JID(), state: stateOf(a), last: v.last}
+		if p.state == offline && v.online {
+			p.last = now // he has just gone
+		}
+		people = append(people, p)
+	}
+	t.drop(ctx, gone)
+	return sorted(people), nil
+}
+
+// visible tells whether s may see a in a list.
+func visible(a *im.Account, s *im.Session) bool { return a != s.Account() && !a.Blocks(s.JID()) }
+
+func sorted(people []person) []person {
+	slices.SortFunc(people, func(a, b person) int { return a.jid.Compare(b.jid) })
+	return people
+}
+
+// stateOf is away when all available sessions of an account say that their user is away, else online.
+func stateOf(a *im.Account) string {
+	state := offline
+	for _, s := range a.Sessions() {
+		p := s.Presence()
+		if p == nil {
+			continue
+		}
+		show := ""
+		if el := p.Child(stanza.NSClient, "show"); el != nil {
+			show = strings.TrimSpace(el.Text())
+		}
+		if show != "away" && show != "xa" {
+			return online
+		}
+		state = away
+	}
+	return state
+}
+
+// count says in words how many people there are: "2 people online".
+func count(people []person, where string) string {
+	n := len(people)
+	switch {
+	case n == 0 && where == online:
+		return "Nobody else is online."
+	case n == 0:
+		return "Nobody else " + where
+	case n > maxListed:
+		return fmt.Sprintf("%s %s, the first %d are listed", number(n, "person"), where, maxListed)
+	}
+	return number(n, "person") + " " + where
+}
+
+// table is the form with a list.
+func table(title string, people []person) *xml.Element {
+	f := form.New(form.Result, "", title)
+	f.Reported = []form.Field{
+		{Var: "jid", Type: form.JIDSingle, Label: "Address"},
+		{Var: "state", Type: form.TextSingle, Label: "State"},
+		{Var: "last", Type: form.TextSingle, Label: "Last seen"},
+	}
+	for _, p := range people[:min(len(people), maxListed)] {
+		seen := "now"
+		if p.state == offline {
+			seen = p.last.UTC().Format(time.RFC3339) // XEP-0082
+		}
+		f.Items = append(f.Items, []form.Field{
+			{Var: "jid", Values: []string{p.jid.String()}},
+			{Var: "state", Values: []string{p.state}},
+			{Var: "last", Values: []string{seen}},
+		})
+	}
+	return f.Element()
+}
+
+// lines is the list as chat: one name first on each line.
+func lines(heading string, people []person) string {
+	var b strings.Builder
+	b.WriteString(heading)
+	if len(people) > 0 {
+		b.WriteByte(':')
+	}
+	for _, p := range people[:min(len(people), maxListed)] {
+		b.WriteString("\n" + p.jid.Local())
+		switch p.state {
+		case away:
+			b.WriteString(" (away)")
+		case offline:
+			b.WriteString(" (last here " + p.last.UTC().Format("2006-01-02 15:04:05") + " UTC)")
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,208 @@
+package server
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"parley/c2s"
+	"parley/ext/register"
+	"parley/store"
+	"parley/xmpp/stream"
+)
+
+// Keys of the server itself (owner 0) in the store.
+const (
+	keyDomain   = "domain"
+	keyContacts = "contacts"
+)
+
+// DomainError says that a data directory belongs to another domain.
+type DomainError struct{ Recorded, Asked string }
+
+// Error names both domains.
+func (e *DomainError) Error() string {
+	return fmt.Sprintf("the data belongs to the domain %s, not to %s", e.Recorded, e.Asked)
+}
+
+// recordDomain writes down at the first start whose data this is and that all accounts are each other's contacts;
+// neither ever changes by itself.
+func (s *Server) recordDomain(ctx context.Context) error {
+	return RecordDomain(ctx, s.store, s.config.Domain)
+}
+
+// RecordDomain records the domain of a new data directory, and refuses another one than is recorded, with a
+// *DomainError.
+func RecordDomain(ctx context.Context, st *store.Store, domain string) error {
+	known, err := st.KV.Get(ctx, 0, keyDomain)
+	switch {
+	case err == nil && string(known) == domain:
+		return nil
+	case err == nil:
+		return &DomainError{Recorded: string(known), Asked: domain}
+	case !errors.Is(err, store.ErrNotFound):
+		return fmt.Errorf("server: read the domain: %w", err)
+	}
+	j, err := st.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("server: record the domain: %w", err)
+	}
+	err = errors.Join(st.KV.Set(j, 0, keyDomain, []byte(domain)), st.KV.Set(j, 0, keyContacts, []byte("everyone")))
+	m := j.Mark()
+	j.End()
+	if err == nil {
+		err = st.Wait(ctx, m)
+	}
+	if err != nil {
+		return fmt.Errorf("server: record the domain: %w", err)
+	}
+	return nil
+}
+
+// registrar lets strangers make accounts, where that is allowed.
+func (s *Server) registrar() c2s.Registrar {
+	if !s.config.RegistrationOpen() {
+		return nil
+	}
+	return register.NewStranger(s.accounts)
+}
+
+// admin is what the control socket works on.
+func (s *Server) admin() *Admin { return &Admin{Accounts: s.accounts} }
+
+// watchAccounts keeps the hall in step with the accounts.
+func (s *Server) watchAccounts() {
+	s.accounts.OnAdded = func(ctx context.Context, name string) { s.hall.RosterChanged(ctx, name, true) }
+	s.accounts.OnRemoved = func(ctx context.Context, name string) {
+		s.hall.Removed(ctx, name)
+		s.hall.RosterChanged(ctx, name, false)
+	}
+	s.accounts.OnPassword = func(ctx context.Context, name string) {
+		s.hall.EndSessions(ctx, name, &stream.Error{Condition: stream.NotAuthorized, Text: "The password was changed."})
+	}
+}
+
+// certificate reads the configured certificate, or the self-signed one of the data directory, which is made at the
+// first start.
+func (s *Server) certificate(kept bool) (*tls.Certificate, error) {
+	certFile, keyFile := s.config.TLS.Cert, s.config.TLS.Key
+	if certFile == "" {
+		certFile, keyFile = filepath.Join(s.config.Data, "tls.crt"), filepath.Join(s.config.Data, "tls.key")
+		if !kept {
+			certPEM, keyPEM, err := selfSigned(s.config.Domain)
+			if err != nil {
+				return nil, err
+			}
+			pair, err := tls.X509KeyPair(certPEM, keyPEM)
+			s.facts.Fingerprint = Fingerprint(&pair)
+			return &pair, err
+		}
+		if _, err := os.Stat(keyFile); errors.Is(err, fs.ErrNotExist) {
+			if err := makeKey(certFile, keyFile, s.config.Domain); err != nil {
+				return nil, err
+			}
+			s.facts.KeyNew = true
+		}
+	}
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return nil, fmt.Errorf("server: read the certificate: %w", err)
+	}
+	s.facts.Fingerprint = Fingerprint(&pair)
+	return &pair, nil
+}
+
+// Fingerprint names a certificate's public key as people compare it: SHA256 and the hash of its
+// SubjectPublicKeyInfo, in base64.
+func Fingerprint(pair *tls.Certificate) string {
+	leaf := pair.Leaf
+	if leaf == nil {
+		return ""
+	}
+	sum := sha256.Sum256(leaf.RawSubjectPublicKeyInfo)
+	return "SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:])
+}
+
+func makeKey(certFile, keyFile, domain string) error {
+	certPEM, keyPEM, err := selfSigned(domain)
+	if err != nil {
+		return err
+	}
+	// The key last: its presence says that both are there.
+	for _, f := range []struct {
+		name string
+		data []byte
+	}{{certFile, certPEM}, {keyFile, keyPEM}} {
+		if err := writeDurably(f.name, f.data); err != nil {
+			return fmt.Errorf("server: keep the key: %w", err)
+		}
+	}
+	return nil
+}
+
+// writeDurably makes a file that is whole after a power cut, or not there.
+func writeDurably(name string, data []byte) error {
+	tmp, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = tmp.Write(data)
+	err = errors.Join(err, tmp.Sync(), tmp.Close())
+	if err == nil {
+		err = os.Rename(tmp.Name(), name)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(tmp.Name()))
+	}
+	dir, err := os.Open(filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// selfSigned makes a key (P-256) and a certificate for it that names the domain.
+func selfSigned(domain string) (certPEM, keyPEM []byte, err error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, fmt.Errorf("server: make a key: %w", err)
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	if err != nil {
+		return nil, nil, fmt.Errorf("server: make a certificate: %w", err)
+	}
+	cert := &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: domain}, DNSNames: []string{domain},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(20, 0, 0),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		BasicConstraintsValid: true,
+	}
+	if domain == "localhost" {
+		cert.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, cert, cert, &key.PublicKey, key)
+	if err != nil {
+		return nil, nil, fmt.Errorf("server: make a certificate: %w", err)
+	}
+	pkcs, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, nil, fmt.Errorf("server: make a key: %w", err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs}), nil
+}

@@ -1,0 +1,180 @@
+// Package server is the wiring: New builds everything that `parley server` consists of, top to bottom, and Serve runs
+// it until its context ends. It is the one place where the order of the extensions is a decision.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"parley/auth"
+	"parley/c2s"
+	"parley/config"
+	"parley/ext/adhoc"
+	"parley/ext/archive"
+	"parley/ext/blocking"
+	"parley/ext/disco"
+	"parley/ext/ping"
+	"parley/ext/register"
+	"parley/ext/team"
+	"parley/im"
+	"parley/store"
+	"parley/store/sqlite"
+)
+
+// Server is a whole Parley server.
+type Server struct {
+	// fixed after New
+	config   config.Config
+	log      *slog.Logger
+	store    *store.Store
+	accounts *auth.Accounts
+	hall     *im.Server
+	team     *team.Team
+	clients  *c2s.Server
+	doors    []door
+	control  net.Listener
+	facts    Facts
+
+	committer  sync.WaitGroup
+	commitDone context.CancelFunc
+}
+
+// manyContacts is from how many accounts on one contact list for all is worth a warning.
+const manyContacts = 500
+
+// Parts are what a test may put in the place of what New would make itself. The zero value is the real thing.
+type Parts struct {
+	Engine store.Engine  // in place of SQLite in the data directory; no control socket then
+	Store  store.Options // how the store behaves
+}
+
+// New builds a server and opens its listeners. Nothing is accepted before Serve. An error leaves nothing open.
+func New(ctx context.Context, c config.Config, log *slog.Logger) (*Server, error) {
+	return NewWith(ctx, c, log, Parts{})
+}
+
+// NewWith is New with parts of its own, for tests.
+func NewWith(ctx context.Context, c config.Config, log *slog.Logger, parts Parts) (*Server, error) {
+	began := time.Now()
+	s := &Server{config: c, log: log, facts: Facts{Data: c.Data, Domain: c.Domain}}
+	if err := s.build(ctx, parts); err != nil {
+		_ = s.close(context.WithoutCancel(ctx))
+		return nil, err
+	}
+	s.facts.Took = time.Since(began)
+	return s, nil
+}
+
+// build is what New consists of, top to bottom.
+func (s *Server) build(ctx context.Context, parts Parts) (err error) {
+	c, log := s.config, s.log
+	if err := s.openStore(ctx, parts); err != nil {
+		return err
+	}
+	s.accounts, err = auth.Open(ctx, s.store, auth.Options{Domain: c.Domain, Iterations: c.Auth.Iterations, Logger: log})
+	if err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	lockout, err := auth.OpenLockout(ctx, s.store, auth.LockoutOptions{
+		Duration: time.Duration(c.BlockDuration) * time.Second, Scope: c.Lockout.Scope, Logger: log,
+	})
+	if err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	if err := s.openHall(ctx); err != nil {
+		return err
+	}
+	pair, err := s.certificate(parts.Engine == nil)
+	if err != nil {
+		return err
+	}
+	s.clients = c2s.New(c2s.Config{
+		Domain: c.Domain, Hall: s.hall, Accounts: s.accounts, Lockout: lockout, Register: s.registrar(),
+		TLS: tlsConfig(pair), Caps: disco.Caps(s.hall), Timeout: time.Duration(c.Timeout) * time.Second,
+		Stanza: c.Limits.StanzaBytes, Rates: c.Limits.Rates, Log: log,
+	})
+	if err := s.openDoors(ctx, parts.Engine == nil); err != nil {
+		return err
+	}
+	if n := s.accounts.Count(); n > manyContacts {
+		log.Warn("everybody is on everybody's contact list; with this many accounts signing in gets slow", slog.Int("accounts", n))
+	}
+	s.facts.Accounts, s.facts.Registration = s.accounts.Count(), c.RegistrationOpen()
+	return nil
+}
+
+// openStore opens the database and starts its committer, which runs until the store is closed.
+func (s *Server) openStore(ctx context.Context, parts Parts) error {
+	engine := parts.Engine
+	if engine == nil {
+		if _, err := os.Stat(filepath.Join(s.config.Data, sqlite.FileName)); errors.Is(err, os.ErrNotExist) {
+			s.facts.DataNew = true
+		}
+		db, err := sqlite.Open(s.config.Data, sqlite.Options{Logger: s.log})
+		if err != nil {
+			return fmt.Errorf("server: %w", err)
+		}
+		engine = db
+	}
+	opts := parts.Store
+	opts.Logger = s.log
+	s.store = store.New(engine, opts)
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s.commitDone = cancel
+	s.committer.Go(func() {
+		if err := s.store.Run(run); err != nil && !errors.Is(err, context.Canceled) {
+			s.log.Error("the store has stopped", slog.Any("err", err))
+		}
+	})
+	return s.recordDomain(ctx)
+}
+
+// openHall builds the hall and its extensions. The order is that in which they see a stanza.
+func (s *Server) openHall(ctx context.Context) (err error) {
+	c := s.config
+	s.hall, err = im.New(im.Config{
+		Domain: c.Domain, Store: s.store, Directory: directory{s.accounts}, Everyone: s.accounts.Names, Log: s.log,
+		BlockedSender: im.BlockedSender(c.BlockedSender), Sessions: c.Limits.Sessions, Outbox: c.Limits.OutboxBytes,
+	})
+	if err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	s.team, err = team.New(ctx, s.hall, team.Options{
+		Accounts: s.accounts.Names, Broadcast: c.Broadcast.Enabled, Burst: c.Broadcast.Burst,
+		Every: time.Duration(c.Broadcast.Every) * time.Second, Whoelse: c.Whoelse.Enabled, Whoelsesince: c.Whoelsesince.Enabled,
+		BlockedSender: im.BlockedSender(c.BlockedSender), Logger: s.log,
+	})
+	if err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	err = s.hall.Use(
+		archive.New(c.Archive == "on"), // keeps a message before anybody sees it, and gives it its id
+		blocking.New(s.hall),
+		ping.New(),
+		adhoc.New(s.hall),
+		s.team.Extension(),
+		register.New(s.accounts),
+		disco.New(s.hall, disco.Options{Timeout: c.Timeout}), // announces all of the above
+	)
+	if err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	s.watchAccounts()
+	return nil
+}
+
+// directory is what the hall may know of accounts.
+type directory struct{ accounts *auth.Accounts }
+
+// Owner finds an account's number.
+func (d directory) Owner(localpart string) (store.Owner, bool) {
+	a, ok := d.accounts.Lookup(localpart)
+	return a.Owner, ok
+}

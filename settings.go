@@ -1,0 +1,88 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"parley/config"
+)
+
+// settingFlags collects what the command line says about settings.
+type settingFlags struct {
+	args map[string]config.Arg
+	file string // --config
+}
+
+// addTo makes a flag of each setting that want picks, and --config.
+func (f *settingFlags) addTo(cmd *cobra.Command, want func(config.Setting) bool) {
+	f.args = map[string]config.Arg{}
+	cmd.Flags().SortFlags = false
+	for _, s := range config.Settings() {
+		if !want(s) {
+			continue
+		}
+		doc := s.Doc
+		if s.Default != "" {
+			doc += " Default: " + s.Default
+		} else {
+			doc += " Default: " + s.Unset
+		}
+		flag := cmd.Flags().VarPF(&settingFlag{s, f.args}, s.Flag(), "", strings.ReplaceAll(doc, "`", ""))
+		if s.Kind == config.Switch {
+			flag.NoOptDefVal = "true"
+		}
+		// The settings in sections are for few: help shows them on their own page.
+		flag.Hidden = strings.Contains(s.Key, ".")
+	}
+	cmd.Flags().StringVar(&f.file, "config", "", "TOML file with settings (or PARLEY_CONFIG); all of them: parley help config")
+}
+
+// load reads the settings from all sources and checks them.
+func (f *settingFlags) load(p *program) (config.Config, error) {
+	file := f.file
+	if file == "" {
+		file = p.getenv("PARLEY_CONFIG")
+	}
+	c, err := config.Load(config.Sources{Args: f.args, Getenv: p.getenv, File: file})
+	if err != nil {
+		return c, err
+	}
+	return c, c.Validate()
+}
+
+// settingFlag is one setting as a flag. It keeps the text; config parses it like all others.
+type settingFlag struct {
+	setting config.Setting
+	args    map[string]config.Arg
+}
+
+// Set takes a value; a list may be given in several flags.
+func (f *settingFlag) Set(text string) error {
+	if before, ok := f.args[f.setting.Key]; ok && f.setting.Kind == config.List {
+		text = before.Text + "," + text
+	}
+	f.args[f.setting.Key] = config.Arg{Text: text, Name: "--" + f.setting.Flag()}
+	return nil
+}
+
+// String returns nothing: defaults are in the text of the help.
+func (f *settingFlag) String() string { return "" }
+
+// Type is what the help writes for the value.
+func (f *settingFlag) Type() string {
+	switch f.setting.Kind {
+	case config.Number:
+		return "number"
+	case config.Seconds:
+		return "seconds"
+	case config.Switch:
+		return "bool"
+	case config.List:
+		return "list"
+	case config.Choice:
+		return strings.Join(f.setting.Choices, "|")
+	default:
+		return "text"
+	}
+}
