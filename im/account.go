@@ -100,7 +100,7 @@ func (a *Account) load(ctx context.Context) error {
 		a.cursor.Store(binary.BigEndian.Uint64(v))
 		a.saved.Store(a.cursor.Load())
 	}
-	list, err := loadBlockList(ctx, a.srv.store.KV, a.owner)
+	list, err := a.srv.loadBlockList(ctx, a.owner)
 	if err != nil {
 		return err
 	}

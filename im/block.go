@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"parley/store"
@@ -13,14 +15,16 @@ import (
 	"parley/xmpp/xml"
 )
 
-// keyBlocked is the KV key of an account's block list: one address per line.
-const keyBlocked = "im/blocked"
+// KeyBlocked is the KV key of an account's block list: a line for each address, with the number of the account when it
+// is one of this server. A name that was removed and given to somebody else is thus not blocked.
+const KeyBlocked = "im/blocked"
 
 // maxBlocked is how many addresses a block list may have.
 const maxBlocked = 5000
 
-// blockList is an immutable set of addresses (XEP-0191 §3).
-type blockList map[jid.JID]struct{}
+// blockList is an immutable set of addresses (XEP-0191 §3), with the numbers of the accounts that they meant when they
+// were blocked; 0: no account of this server.
+type blockList map[jid.JID]store.Owner
 
 // matches follows the order of XEP-0191 §5: full address, bare address, domain with resource, domain.
 func (b *blockList) matches(who jid.JID) bool {
@@ -35,18 +39,43 @@ func (b *blockList) matches(who jid.JID) bool {
 	return false
 }
 
-func loadBlockList(ctx context.Context, kv *store.KV, o store.Owner) (*blockList, error) {
+func (v *Server) loadBlockList(ctx context.Context, o store.Owner) (*blockList, error) {
 	list := blockList{}
-	v, err := kv.Get(ctx, o, keyBlocked)
+	value, err := v.store.KV.Get(ctx, o, KeyBlocked)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, fmt.Errorf("im: read block list: %w", err)
 	}
-	for line := range strings.Lines(string(v)) {
-		if j, err := jid.Parse(strings.TrimSuffix(line, "\n")); err == nil {
-			list[j] = struct{}{}
+	for line := range strings.Lines(string(value)) {
+		number, address, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		meant, err := strconv.ParseUint(number, 10, 64)
+		if err != nil {
+			continue
+		}
+		if j, err := jid.Parse(address); err == nil && v.ownerOf(j) == store.Owner(meant) {
+			list[j] = store.Owner(meant)
 		}
 	}
 	return &list, nil
+}
+
+func (b blockList) encode() []byte {
+	var lines []byte
+	for j, o := range b {
+		lines = strconv.AppendUint(lines, uint64(o), 10)
+		lines = append(lines, ' ')
+		lines = append(lines, j.String()...)
+		lines = append(lines, '\n')
+	}
+	return lines // nil, which deletes the value, when the list is empty
+}
+
+// ownerOf is the number of the account that an address means now, 0 when it is none of this server.
+func (v *Server) ownerOf(j jid.JID) store.Owner {
+	if j.Local() == "" || j.Domain() != v.domain.Domain() {
+		return 0
+	}
+	o, _ := v.directory.Owner(j.Local())
+	return o
 }
 
 // Blocks tells whether the account has blocked who. An account's own sessions never block each other (XEP-0191 §5).
@@ -78,9 +107,7 @@ func (a *Account) SetBlocked(j store.Journey, on bool, who []jid.JID, push *xml.
 	defer a.mu.Unlock()
 	old := a.blocked.Load()
 	next := make(blockList, len(*old)+len(who))
-	for k := range *old {
-		next[k] = struct{}{}
-	}
+	maps.Copy(next, *old)
 	if !on && len(who) == 0 {
 		who = a.Blocked()
 	}
@@ -91,7 +118,7 @@ func (a *Account) SetBlocked(j store.Journey, on bool, who []jid.JID, push *xml.
 		}
 		changed = append(changed, k)
 		if on {
-			next[k] = struct{}{}
+			next[k] = a.srv.ownerOf(k)
 		} else {
 			delete(next, k)
 		}
@@ -99,16 +126,7 @@ func (a *Account) SetBlocked(j store.Journey, on bool, who []jid.JID, push *xml.
 	if len(next) > maxBlocked {
 		return stanza.Bad(stanza.ResourceConstraint, fmt.Sprintf("A block list holds at most %d addresses.", maxBlocked))
 	}
-	var lines strings.Builder
-	for k := range next {
-		lines.WriteString(k.String())
-		lines.WriteByte('\n')
-	}
-	value := []byte(lines.String())
-	if len(next) == 0 {
-		value = nil
-	}
-	if err := a.srv.store.KV.Set(j, a.owner, keyBlocked, value); err != nil {
+	if err := a.srv.store.KV.Set(j, a.owner, KeyBlocked, next.encode()); err != nil {
 		return refusal(fmt.Errorf("im: save block list: %w", err))
 	}
 	before := a.presences(stanza.Unavailable)

@@ -286,17 +286,6 @@ func (v *Server) Removed(ctx context.Context, localpart string) {
 // everybody's roster that would be a storm of what nobody reads any more.
 func (v *Server) Stopping() { v.stopping.Store(true) }
 
-// EndSessions closes all sessions of an account with err.
-func (v *Server) EndSessions(ctx context.Context, localpart string, err *stream.Error) {
-	a, _ := v.account(ctx, localpart)
-	if a == nil {
-		return
-	}
-	for _, s := range a.Sessions() {
-		s.End(err)
-	}
-}
-
 // SaveCursors writes, once, how far each account's Log has been delivered since the last time. Its caller repeats it
 // about every second: what was delivered after the last time is delivered again after a crash.
 func (v *Server) SaveCursors(ctx context.Context) error {

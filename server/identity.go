@@ -23,7 +23,6 @@ import (
 	"parley/c2s"
 	"parley/ext/register"
 	"parley/store"
-	"parley/xmpp/stream"
 )
 
 // Keys of the server itself (owner 0) in the store.
@@ -79,23 +78,13 @@ func (s *Server) registrar() c2s.Registrar {
 	if !s.config.RegistrationOpen() {
 		return nil
 	}
-	return register.NewStranger(s.accounts)
+	r := register.NewStranger(s.accounts)
+	r.Unlimited = !s.config.Limits.Rates
+	return r
 }
 
 // admin is what the control socket works on.
 func (s *Server) admin() *Admin { return &Admin{Accounts: s.accounts} }
-
-// watchAccounts keeps the hall in step with the accounts.
-func (s *Server) watchAccounts() {
-	s.accounts.OnAdded = func(ctx context.Context, name string) { s.hall.RosterChanged(ctx, name, true) }
-	s.accounts.OnRemoved = func(ctx context.Context, name string) {
-		s.hall.Removed(ctx, name)
-		s.hall.RosterChanged(ctx, name, false)
-	}
-	s.accounts.OnPassword = func(ctx context.Context, name string) {
-		s.hall.EndSessions(ctx, name, &stream.Error{Condition: stream.NotAuthorized, Text: "The password was changed."})
-	}
-}
 
 // certificate reads the configured certificate, or the self-signed one of the data directory, which is made at the
 // first start.

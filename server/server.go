@@ -154,19 +154,20 @@ func (s *Server) openHall(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
+	people := register.New(s.hall, s.accounts, s.log)
+	people.Watch()
 	err = s.hall.Use(
 		archive.New(c.Archive == "on"), // keeps a message before anybody sees it, and gives it its id
 		blocking.New(s.hall),
 		ping.New(),
 		adhoc.New(s.hall),
 		s.team.Extension(),
-		register.New(s.accounts),
+		people.Extension(),
 		disco.New(s.hall, disco.Options{Timeout: c.Timeout}), // announces all of the above
 	)
 	if err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
-	s.watchAccounts()
 	return nil
 }
 

@@ -3,14 +3,16 @@
 //	before sign-in    get → form, set username and password → a new account     [Stranger], used by c2s
 //	signed in         get → registered; set username and password → changed; set <remove/> → the account is gone
 //
-// [Watch] keeps the hall in step with the accounts, whoever changes them.
+// [Register.Watch] keeps the hall in step with the accounts, whoever changes them.
 package register
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -25,9 +27,30 @@ import (
 // NS is the namespace of registration.
 const NS = "jabber:iq:register"
 
-// New is the extension, for those who are signed in. It wants [Watch].
-func New(accounts *auth.Accounts) im.Extension {
-	r := &register{accounts: accounts}
+// Register is the extension for those who are signed in.
+type Register struct {
+	// fixed
+	srv      *im.Server
+	accounts *auth.Accounts
+	log      *slog.Logger
+
+	mu     sync.Mutex
+	asking map[string]*asking // who is changing his own account at this moment, by name; guarded by mu
+}
+
+// asking is a session that has asked for what auth is about to tell of: see Watch.
+type asking struct {
+	query    *im.Query
+	answered bool // he has been told that his account is gone
+}
+
+// New is the extension. It does nothing before [Register.Watch] and [Register.Extension] are called.
+func New(srv *im.Server, accounts *auth.Accounts, log *slog.Logger) *Register {
+	return &Register{srv: srv, accounts: accounts, log: log, asking: map[string]*asking{}}
+}
+
+// Extension is what the hall uses.
+func (r *Register) Extension() im.Extension {
 	name := xml.Name{Space: NS, Local: "query"}
 	return im.Extension{
 		Name:     "register",
@@ -41,9 +64,7 @@ func New(accounts *auth.Accounts) im.Extension {
 	}
 }
 
-type register struct{ accounts *auth.Accounts }
-
-func (r *register) get(_ context.Context, q *im.Query) (*xml.Element, error) {
+func (r *Register) get(_ context.Context, q *im.Query) (*xml.Element, error) {
 	if q.Session == nil {
 		return nil, foreign()
 	}
@@ -54,7 +75,7 @@ func (r *register) get(_ context.Context, q *im.Query) (*xml.Element, error) {
 	), nil
 }
 
-func (r *register) set(ctx context.Context, q *im.Query) (*xml.Element, error) {
+func (r *Register) set(ctx context.Context, q *im.Query) (*xml.Element, error) {
 	if q.Session == nil {
 		return nil, foreign()
 	}
@@ -72,15 +93,47 @@ func (r *register) set(ctx context.Context, q *im.Query) (*xml.Element, error) {
 	if local, err := jid.Localpart(username); err != nil || local != own {
 		return nil, stanza.Bad(stanza.Forbidden, "You can change your own password only.")
 	}
-	err := r.accounts.SetPassword(context.WithValue(ctx, askingKey{}, &asking{query: q}), own, password)
-	return nil, refusal(err)
+	_, done, err := r.ask(own, q)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return nil, refusal(r.accounts.SetPassword(ctx, own, password))
+}
+
+// ask notes that q is about to change an account, so that Watch knows whose doing it is. One at a time does so for an
+// account.
+func (r *Register) ask(name string, q *im.Query) (a *asking, done func(), err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.asking[name] != nil {
+		return nil, nil, stanza.Bad(stanza.ResourceConstraint, "Another device is changing this account. Try again.")
+	}
+	a = &asking{query: q}
+	r.asking[name] = a
+	return a, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.asking, name)
+	}, nil
+}
+
+// asks is who is changing this account himself, or nil.
+func (r *Register) asks(name string) *asking {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.asking[name]
 }
 
 // remove removes the account of whoever asks. He is answered once it is gone for good, and before his stream is ended,
 // which Watch does both: it is told by auth in between.
-func (r *register) remove(ctx context.Context, q *im.Query, name string) (*xml.Element, error) {
-	a := &asking{query: q}
-	_, err := r.accounts.Remove(context.WithValue(ctx, askingKey{}, a), name)
+func (r *Register) remove(ctx context.Context, q *im.Query, name string) (*xml.Element, error) {
+	a, done, err := r.ask(name, q)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	_, err = r.accounts.Remove(ctx, name)
 	switch {
 	case !a.answered:
 		return nil, refusal(err)

@@ -37,9 +37,10 @@ func hall(t *testing.T, names ...string) (*exttest.Hall, *auth.Accounts) {
 		t.Fatal(err)
 	}
 	h := exttest.Over(t, st, directory{accounts})
-	register.Watch(h.Server, accounts, slog.New(slog.DiscardHandler))
+	people := register.New(h.Server, accounts, slog.New(slog.DiscardHandler))
+	people.Watch()
 	keep := im.Extension{Name: "keep", Missed: func(_ context.Context, d *im.Delivery) error { return d.Account.Keep(d, d.Stanza.From, false) }}
-	if err := h.Use(blocking.New(h.Server), keep, register.New(accounts)); err != nil {
+	if err := h.Use(blocking.New(h.Server), keep, people.Extension()); err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range names {

@@ -13,53 +13,37 @@ import (
 	"parley/xmpp/xml"
 )
 
-// asking is a session that has asked for what auth is about to tell of. It travels with the context from the request
-// through auth to the hooks below, and nobody else knows it.
-type asking struct {
-	query    *im.Query
-	answered bool // he has been told that his account is gone
-}
-
-type askingKey struct{}
-
-func askingOf(ctx context.Context) *asking {
-	a, _ := ctx.Value(askingKey{}).(*asking)
-	return a
-}
-
 // Watch sets the hooks of accounts: what happens to an account, from wherever, happens to its sessions, to everybody's
 // roster and to the block lists. It is called once, before the first change.
-func Watch(srv *im.Server, accounts *auth.Accounts, log *slog.Logger) {
-	accounts.OnAdded = func(ctx context.Context, name string) { srv.RosterChanged(ctx, name, true) }
-	accounts.OnPassword = func(ctx context.Context, name string) { endOthers(ctx, srv, name) }
-	accounts.OnRemoved = func(ctx context.Context, name string) {
-		if a := askingOf(ctx); a != nil {
+func (r *Register) Watch() {
+	r.accounts.OnAdded = func(ctx context.Context, name string) { r.srv.RosterChanged(ctx, name, true) }
+	r.accounts.OnPassword = r.endOthers
+	r.accounts.OnRemoved = func(ctx context.Context, name string) {
+		if a := r.asks(name); a != nil {
 			a.query.Session.Reply(a.query.Stanza.Result(nil))
 			a.answered = true
 		}
-		srv.Removed(ctx, name)
-		srv.RosterChanged(ctx, name, false)
-		if err := unlist(ctx, srv, accounts.All(), name); err != nil {
-			log.Error("a removed account is still on block lists", slog.String("name", name), slog.Any("err", err))
+		r.srv.Removed(ctx, name)
+		r.srv.RosterChanged(ctx, name, false)
+		if err := unlist(ctx, r.srv, r.accounts.All(), name); err != nil {
+			r.log.Error("a removed account is still on block lists", slog.String("name", name), slog.Any("err", err))
 		}
 	}
 }
 
 // endOthers ends the sessions of an account whose password is another one now: all but the one that changed it.
-func endOthers(ctx context.Context, srv *im.Server, name string) {
-	account, err := srv.Account(ctx, name)
+func (r *Register) endOthers(ctx context.Context, name string) {
+	account, err := r.srv.Account(ctx, name)
 	if account == nil || err != nil {
 		return
 	}
+	by := r.asks(name)
 	for _, s := range account.Sessions() {
-		if a := askingOf(ctx); a == nil || a.query.Session != s {
+		if by == nil || by.query.Session != s {
 			s.End(&stream.Error{Condition: stream.NotAuthorized, Text: "The password of this account was changed."})
 		}
 	}
 }
-
-// keyBlocked is where im keeps block lists, one address per line; unlist reads them only to see who must be asked.
-const keyBlocked = "im/blocked"
 
 // unlist takes a removed account off all block lists, so that who gets the name later is not blocked by anybody. The
 // clients of whoever had blocked it are told, as if he had taken the block back himself.
@@ -69,7 +53,7 @@ func unlist(ctx context.Context, srv *im.Server, all []auth.Account, name string
 		return err
 	}
 	var owners []store.Owner
-	for p, err := range srv.Store().KV.Each(ctx, keyBlocked) {
+	for p, err := range srv.Store().KV.Each(ctx, im.KeyBlocked) {
 		if err != nil {
 			return err
 		}
