@@ -27,6 +27,8 @@ type conn struct {
 	addr    netip.Addr
 	network netip.Prefix
 	log     *slog.Logger
+	reading context.Context // what the reader waits for besides the connection ends with it
+	halt    context.CancelFunc
 
 	signed bool // guarded by srv.mu
 
@@ -58,6 +60,7 @@ func newConn(v *Server, nc net.Conn, mode Mode) *conn {
 		Bytes: preAuthStanza, Depth: 64, Elements: 32, Attrs: 64, Declarations: 32, Name: 256, Value: 32 << 10,
 	})
 	c.stream.SetTotal(preAuthTotal)
+	c.reading, c.halt = context.WithCancel(context.Background())
 	c.budget = bucket{burst: burstMessages, rate: perSecond, tokens: burstMessages}
 	return c
 }
@@ -66,6 +69,7 @@ func newConn(v *Server, nc net.Conn, mode Mode) *conn {
 func (c *conn) run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer c.halt()
 	c.ctx = ctx
 	defer c.stream.Close()
 	err := c.negotiate(ctx)
@@ -86,7 +90,7 @@ func (c *conn) serve(ctx context.Context) error {
 		defer stop()
 	}
 	for {
-		if err := c.session.WaitRoom(ctx); err != nil {
+		if err := c.session.WaitRoom(c.reading); err != nil {
 			return err
 		}
 		el, err := c.stream.Read()
@@ -94,7 +98,7 @@ func (c *conn) serve(ctx context.Context) error {
 			return err
 		}
 		if c.srv.Rates && el.Name.Local == "message" {
-			if err := c.budget.wait(ctx); err != nil {
+			if err := c.budget.wait(c.reading); err != nil {
 				return err
 			}
 		}
@@ -126,7 +130,7 @@ func (c *conn) leave(ctx context.Context, cancel context.CancelFunc, err error) 
 	if why == nil && errors.As(err, &se) {
 		why = se
 	}
-	alive := err == nil || why != nil || errors.Is(err, io.EOF)
+	alive := err == nil || why != nil || errors.Is(err, io.EOF) // else the connection is lost
 	if c.session != nil {
 		c.srv.Hall.Close(ctx, c.session, status(why))
 	}
@@ -155,15 +159,15 @@ func (c *conn) leave(ctx context.Context, cancel context.CancelFunc, err error) 
 	c.stream.Linger(time.Second)
 }
 
-// flush writes what is left in the outbox, as it becomes durable, for a while.
+// flush writes what is left in the outbox, once it is durable. The feeds have ended with c.ctx: who goes does not wait for
+// what he has missed.
 func (c *conn) flush() {
-	deadline := time.Now().Add(closeTime)
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(c.ctx), deadline)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), closeTime)
 	defer cancel()
 	if m := c.srv.Hall.Store().Mark(); m != 0 {
 		_ = c.srv.Hall.Store().Wait(ctx, m)
 	}
-	c.write(ctx)
+	c.write(c.ctx)
 }
 
 // status is what contacts read about why somebody has gone.
@@ -199,6 +203,7 @@ func (c *conn) write(ctx context.Context) {
 		if err := c.stream.Write(next); err != nil {
 			c.log.Debug("not written", slog.String("jid", c.session.JID().String()), slog.Any("err", err))
 			_ = c.stream.Close() // the reader sees it and leaves
+			c.halt()
 			return
 		}
 		c.session.Wrote(id)
@@ -215,6 +220,7 @@ func (c *conn) End(err *stream.Error) {
 	}
 	c.ended, c.why = true, err
 	c.mu.Unlock()
+	c.halt()
 	_ = c.stream.SetReadDeadline(time.Unix(1, 0)) // the reader wakes, and leaves
 }
 

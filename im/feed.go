@@ -69,6 +69,9 @@ const logPage = 50
 func (s *Session) feedLog(ctx context.Context) bool {
 	n := 0
 	for e, err := range s.srv.store.Log.Range(ctx, s.account.owner, store.Query{After: s.cursor, Limit: logPage}) {
+		if ctx.Err() != nil {
+			return false // the session is over; the next one begins where this one's connection ended
+		}
 		if err != nil {
 			s.srv.log.Error("missed messages not read", "jid", s.jid.String(), "err", err)
 			s.srv.failed(s)

@@ -153,9 +153,12 @@ func (s *Server) Serve(ctx context.Context) error {
 	}
 	stop, done := context.WithTimeout(base, stopTime)
 	defer done()
+	s.log.Info("stopping")
 	s.stop(stop)
 	work.Wait()
-	return errors.Join(err, s.close(stop))
+	err = errors.Join(err, s.close(stop))
+	s.log.Info("stopped")
+	return err
 }
 
 // keepCursors writes about every second how far messages were delivered.
