@@ -31,8 +31,10 @@ func main() {
 func (p *program) commands() []*cobra.Command {
 	return []*cobra.Command{
 		p.serverCommand(),
-		// The clients, `parley client` and `parley send`, have their places here.
+		p.clientCommand(),
+		p.sendCommand(),
 		p.userCommand(),
+		p.trustCommand(),
 		p.versionCommand(),
 	}
 }

@@ -90,7 +90,7 @@ func (c *conn) serve(ctx context.Context) error {
 		defer stop()
 	}
 	for {
-		if err := c.session.WaitRoom(c.reading); err != nil {
+		if err := c.session.WaitRoom(); err != nil {
 			return err
 		}
 		el, err := c.stream.Read()

@@ -192,7 +192,7 @@ func (c *conn) bindAs(ctx context.Context, st *stanza.Stanza, request *xml.Eleme
 		Bytes: c.srv.Stanza, Depth: 64, Elements: 4096, Attrs: 64, Declarations: 32, Name: 256, Value: 32 << 10,
 	})
 	c.srv.signed(c)
-	s.Attach(c)
+	s.Attach(c.reading, c)
 	return true, nil
 }
 

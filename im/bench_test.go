@@ -70,7 +70,7 @@ func bind(t testing.TB, v *im.Server, name, resource string) *im.Session {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Attach(idle{})
+	s.Attach(context.Background(), idle{})
 	if err := s.Receive(context.Background(), element(t, "<presence/>")); err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package im
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"parley/store"
@@ -12,8 +13,60 @@ import (
 // lowWater is how little must be left in an outbox, in bytes, before its feeds add to it.
 const lowWater = 32 << 10
 
-// feeds are what a session asked for itself and gets as its outbox drains: its contacts' presence and the messages
-// that it has missed. The session's writer runs them, so that the client can go on talking meanwhile.
+// due is what a session has coming after its presence; its reader gives it before it reads on, so that the answer to a
+// ping which the client sent after its presence comes behind the presence of its contacts.
+type due struct {
+	said     chan struct{} // closed once the session's own presence has been said
+	contacts bool
+	missed   bool
+}
+
+// welcome gives the session what it has coming: its contacts' presence (RFC 6121 §4.2.2), and as many of the messages
+// that it missed as there is room for. The rest of those is fed by the writer as the outbox drains, so that a client on
+// a slow link need not wait for them with everything else. The session's reader calls it, with no lock held.
+func (s *Session) welcome(ctx context.Context) error {
+	if s.due.contacts {
+		<-s.due.said
+		if err := s.greetContacts(ctx); err != nil {
+			return err
+		}
+	}
+	missed := s.due.missed
+	s.due = due{}
+	if !missed {
+		return nil
+	}
+	for s.out.size() < s.out.limit/2 {
+		if !s.feedLog(ctx) {
+			s.kick()
+			return nil
+		}
+	}
+	s.feeds.add(s.feedLog)
+	s.feedMe()
+	return nil
+}
+
+// contactPage is how many contacts are asked for their presence at a time.
+const contactPage = 20
+
+// greetContacts asks the accounts that are online for their presence and returns when all answers are in the outbox.
+func (s *Session) greetContacts(ctx context.Context) error {
+	for page := range slices.Chunk(s.srv.online(), contactPage) {
+		if err := s.WaitRoom(); err != nil {
+			return err
+		}
+		var answers sync.WaitGroup
+		for _, a := range page {
+			answers.Add(1)
+			s.srv.probe(ctx, a, s.jid, answers.Done)
+		}
+		answers.Wait() // somebody else may be routing what a contact says
+	}
+	return nil
+}
+
+// feeds are what a session is given by its writer as its outbox drains: the messages that it has missed.
 type feeds struct {
 	mu    sync.Mutex
 	queue []func(context.Context) (more bool) // guarded by mu; run without it
@@ -55,11 +108,10 @@ func (f *feeds) step(ctx context.Context, s *Session) bool {
 // catchUp makes the session one that is fed from its account's Log, from behind the place 'after'. The caller holds
 // account.mu.
 func (s *Session) catchUp(after store.ID) {
-	if s.catching {
-		return
+	if !s.catching {
+		s.catching, s.cursor = true, after
+		s.feeds.add(s.feedLog)
 	}
-	s.catching, s.cursor = true, after
-	s.feeds.add(s.feedLog)
 }
 
 // logPage is how many entries one step of a feed reads.
@@ -69,7 +121,7 @@ const logPage = 50
 func (s *Session) feedLog(ctx context.Context) bool {
 	n := 0
 	for e, err := range s.srv.store.Log.Range(ctx, s.account.owner, store.Query{After: s.cursor, Limit: logPage}) {
-		if ctx.Err() != nil {
+		if err != nil && ctx.Err() != nil {
 			return false // the session is over; the next one begins where this one's connection ended
 		}
 		if err != nil {
@@ -113,22 +165,4 @@ func (s *Session) feedEntry(e store.Entry) {
 	}
 	st = st.With(s.account.StanzaID(e.ID), Delay(s.srv.domain, e.Time))
 	s.out.append(s.srv.store.Mark(), e.ID, true, st.Append)
-}
-
-// contactPage is how many contacts one step of a feed asks for their presence.
-const contactPage = 20
-
-// feedContacts asks, a few at a time, for the presence of the accounts that are online, on behalf of a session that
-// has just become available (RFC 6121 §4.2.2).
-func (s *Session) feedContacts(online []*Account) func(context.Context) bool {
-	return func(ctx context.Context) bool {
-		n := min(contactPage, len(online))
-		for _, a := range online[:n] {
-			if a != s.account {
-				s.srv.probe(ctx, a, s.jid)
-			}
-		}
-		online = online[n:]
-		return len(online) > 0
-	}
 }

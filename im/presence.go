@@ -66,15 +66,13 @@ func (s *Session) setPresence(j store.Journey, st *stanza.Stanza) error {
 				a.say(outgoing{st: p, to: []*Session{s}})
 			}
 		}
-		// Through the queue, like everything else: what contacts answer comes after what this account said before.
-		a.say(outgoing{then: func() {
-			s.feeds.add(s.feedContacts(a.srv.online()))
-			s.feedMe()
-		}})
+		s.due.contacts = true
+		s.due.said = make(chan struct{})
+		a.say(outgoing{then: func() { close(s.due.said) }})
 	}
-	if waited && priority >= 0 {
-		s.catchUp(store.ID(a.cursor.Load()))
-		a.say(outgoing{then: s.feedMe})
+	if waited && priority >= 0 && !s.catching {
+		s.catching, s.cursor = true, store.ID(a.cursor.Load())
+		s.due.missed = true
 	}
 	return nil
 }
@@ -161,7 +159,7 @@ func (v *Server) tell(ctx context.Context, a *Account, o outgoing) {
 	}
 	switch st.Type {
 	case stanza.Probe:
-		v.probe(ctx, b, st.From)
+		v.probe(ctx, b, st.From, nil)
 	case stanza.Subscribe: // everybody here is a contact already
 		v.pushPresence(a, stanza.New(stanza.Presence, stanza.Subscribed, b.jid, a.jid))
 	case stanza.Unsubscribe, stanza.Subscribed, stanza.Unsubscribed:
@@ -196,14 +194,12 @@ func (v *Server) fanOut(a *Account, o outgoing) {
 }
 
 // probe has account a answer a presence probe from 'from' (RFC 6121 §4.3.2): through a's queue, so that the answer is
-// neither older nor newer than what a says anyway. To whom a has blocked, a looks offline.
-func (v *Server) probe(ctx context.Context, a *Account, from jid.JID) {
-	if a.jid == from.Bare() {
-		return
-	}
+// neither older nor newer than what a says anyway. To whom a has blocked, a looks offline. then, if any, is called
+// when the answer has been delivered.
+func (v *Server) probe(ctx context.Context, a *Account, from jid.JID, then func()) {
 	a.mu.Lock()
 	var known []*stanza.Stanza
-	if !a.Blocks(from) {
+	if a.jid != from.Bare() && !a.Blocks(from) {
 		known = a.presences("")
 	}
 	for _, p := range known {
@@ -211,6 +207,9 @@ func (v *Server) probe(ctx context.Context, a *Account, from jid.JID) {
 	}
 	if len(known) == 0 && from.Resource() == "" {
 		a.say(outgoing{st: stanza.New(stanza.Presence, stanza.Unavailable, a.jid, from)})
+	}
+	if then != nil {
+		a.say(outgoing{then: then})
 	}
 	a.mu.Unlock()
 	a.drain(ctx)

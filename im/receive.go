@@ -59,6 +59,7 @@ func (s *Session) Submit(ctx context.Context, st *stanza.Stanza) error {
 	}
 	if st.Kind == stanza.Presence {
 		s.account.drain(ctx)
+		return s.welcome(ctx)
 	}
 	return nil
 }

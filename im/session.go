@@ -43,6 +43,10 @@ type Session struct {
 	// owned by the feed, which one writer at a time runs; before catching is set, by whoever holds account.mu
 	cursor store.ID
 
+	// owned by the reader
+	reading context.Context
+	due     due
+
 	out   outbox
 	feeds feeds
 
@@ -52,8 +56,10 @@ type Session struct {
 	dead    bool          // likewise
 }
 
-// Attach gives the session its connection; only then does anything leave the outbox.
-func (s *Session) Attach(c Carrier) {
+// Attach gives the session its connection; only then does anything leave the outbox. reading ends when nothing more is
+// read from the connection.
+func (s *Session) Attach(reading context.Context, c Carrier) {
+	s.reading = reading
 	s.out.mu.Lock()
 	s.carrier, s.out.attached = c, true
 	dead, early := s.dead, s.early
@@ -194,12 +200,12 @@ func (s *Session) push(st *stanza.Stanza, to jid.JID, mark store.Mark) {
 func (s *Session) Reply(st *stanza.Stanza) { s.send(st, s.jid, s.srv.store.Mark(), 0, true) }
 
 // WaitRoom blocks while so much waits for this session that it should not ask for more: its reader calls it before it
-// reads on. It returns ctx's error when that ends first.
-func (s *Session) WaitRoom(ctx context.Context) error {
+// reads on. It returns the cause when the session's connection ends first.
+func (s *Session) WaitRoom() error {
 	for s.out.size() > s.out.limit/2 {
 		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		case <-s.reading.Done():
+			return context.Cause(s.reading)
 		case <-s.out.room:
 		}
 	}

@@ -99,7 +99,7 @@ func (d *device) connect(v *im.Server) {
 	d.mu.Lock()
 	w.s, d.session, d.view = s, s, map[string]string{}
 	d.mu.Unlock()
-	s.Attach(w)
+	s.Attach(context.Background(), w)
 }
 
 func (d *device) send(format string, args ...any) {

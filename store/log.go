@@ -200,7 +200,7 @@ func (s *Store) write(j Journey, o Owner, load bool) (*head, error) {
 func (s *Store) add(op Op) int32 {
 	at := s.cur.add(op)
 	s.dirty.Store(true)
-	if s.cur.bytes >= s.opts.MaxPending/2 {
+	if s.crowded() {
 		s.settle()
 	}
 	return at

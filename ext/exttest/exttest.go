@@ -139,7 +139,7 @@ func (h *Hall) Bind(name, resource string) *Client {
 		h.t.Fatalf("bind %s/%s: %v", name, resource, err)
 	}
 	c.Session = s
-	s.Attach(c)
+	s.Attach(context.Background(), c)
 	return c
 }
 

@@ -54,7 +54,7 @@ func lockDir(dir string) (*os.File, error) {
 	}
 	// The number is for people; nothing depends on it.
 	if f.Truncate(0) == nil {
-		f.WriteAt([]byte("process "+strconv.Itoa(os.Getpid())+"\n"), 0)
+		f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	return f, nil
 }

@@ -37,7 +37,7 @@ func newer(path string, has, knows int64) error {
 func inUse(dir, pid string) error {
 	by := "another process"
 	if pid != "" {
-		by += " (" + pid + ")"
+		by = "process " + pid
 	}
 	return &sentence{fmt.Sprintf("the data directory %s is in use by %s: stop it first, or choose another directory",
 		dir, by), store.ErrInUse}

@@ -2,9 +2,11 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"parley/store"
@@ -84,11 +86,11 @@ func more(t *testing.T, e *Engine, owners, first, last int) {
 
 // TestFoldCutShort dies after every slice of a fold, with commits between the slices.
 func TestFoldCutShort(t *testing.T) {
-	const owners = 10
-	o := Options{foldAt: 100, foldSlice: 3}
+	const owners = 6
+	o := Options{foldAt: 100, foldSlice: 2}
 	e := open(t, t.TempDir(), o)
 	last := 0
-	for round := range 4 {
+	for round := range 2 {
 		more(t, e, owners, last+1, last+90)
 		last += 90
 		for slice := 0; ; slice++ {
@@ -124,6 +126,9 @@ func TestFoldCutShort(t *testing.T) {
 	}
 	if n := e.count(t, "SELECT max(n) FROM fold"); n != chunkRefs {
 		t.Errorf("the longest chunk has %d entries, want %d", n, chunkRefs)
+	}
+	if n := e.count(t, "SELECT count(*) FROM fold"); n != owners*((last+chunkRefs-1)/chunkRefs) {
+		t.Errorf("%d chunks for %d entries of each owner", n, last)
 	}
 	if n := e.count(t, "SELECT max(length(refs)) FROM fold"); n > 960 {
 		t.Errorf("a chunk of %d bytes leaves its page", n)
@@ -161,6 +166,12 @@ func TestSweep(t *testing.T) {
 	verify(t, e, owners, 401, 1000)
 	if n := e.count(t, "SELECT count(*) FROM log"); n != owners*600 {
 		t.Fatalf("%d rows are left, want %d", n, owners*600)
+	}
+	for _, back := range []bool{false, true} { // a read that had begun before the trimming
+		page, _, err := e.Range(context.Background(), 2, store.Query{After: 10, Before: 1001, Limit: 2000, Backward: back})
+		if err != nil || len(page) != 600 {
+			t.Fatalf("%d entries, %v", len(page), err)
+		}
 	}
 	more(t, e, owners, 1001, 1010)
 	trim(store.OpForget, 1010) // partly without index
@@ -223,6 +234,54 @@ func TestPeerFilter(t *testing.T) {
 		page, more, err := e.Range(context.Background(), 1, store.Query{Before: 5001, Limit: limit, Peer: b})
 		if err != nil || len(page) != min(limit, 2) || page[0].ID != 701 || more != (limit < 3) {
 			t.Fatalf("limit %d: %+v, %v, %v", limit, page, more, err)
+		}
+	}
+}
+
+// TestDamage breaks single rows: a damaged entry is withheld, anything else is an error that stops the store.
+func TestDamage(t *testing.T) {
+	ctx := context.Background()
+	for sql, what := range map[string]string{
+		"UPDATE log SET body = x'00' WHERE owner = 1 AND id = 5":                           "withheld",
+		"UPDATE log SET stamp = stamp + 1 WHERE owner = 1 AND id = 5":                      "withheld",
+		"UPDATE log SET peer = 'mallory@example.org' WHERE owner = 1 AND id = 5":           "withheld",
+		"UPDATE log SET sent = 1 - sent WHERE owner = 1 AND id = 5":                        "withheld",
+		"DELETE FROM log WHERE owner = 1 AND id = 5":                                       "missing",
+		"UPDATE log SET owner = 2 WHERE owner = 1 AND id = 5":                              "astray",
+		"UPDATE fold SET refs = zeroblob(length(refs)) WHERE owner = 1":                    "index",
+		"UPDATE fold SET n = n - 1 WHERE owner = 1":                                        "index",
+		"UPDATE fold SET first = first + 1 WHERE owner = 1":                                "index",
+		"DELETE FROM fold WHERE owner = 1 AND first = 1":                                   "index",
+		"UPDATE kv SET value = x'00' WHERE owner = 1 AND key = 'key1'":                     "value",
+		"DELETE FROM kv WHERE key = 'key1'; UPDATE kv SET key = 'key1' WHERE key = 'key4'": "value",
+	} {
+		e := open(t, t.TempDir(), Options{})
+		fill(t, e, 900)
+		if _, err := e.Tend(true); err != nil {
+			t.Fatal(err)
+		}
+		e.wmu.Lock()
+		err := e.w.exec(sql)
+		e.wmu.Unlock()
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, _, err := e.Range(ctx, 1, store.Query{Before: 301, Limit: 1000})
+		if what == "value" {
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = e.Get(ctx, 1, "key1")
+			if _, err2 := e.All(ctx, 1, "", "", 10); !errors.Is(err2, store.ErrCorrupt) {
+				t.Errorf("%s: all: %v", sql, err2)
+			}
+		}
+		switch {
+		case what == "withheld" && (err != nil || len(page) != 299):
+			t.Errorf("%s: %d entries, %v", sql, len(page), err)
+		case what != "withheld" && (!errors.Is(err, store.ErrCorrupt) || !strings.Contains(err.Error(), what) ||
+			!strings.Contains(err.Error(), e.path)):
+			t.Errorf("%s: %v", sql, err)
 		}
 	}
 }

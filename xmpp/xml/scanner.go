@@ -59,6 +59,9 @@ func (s *Scanner) Feed(p []byte) {
 		return
 	}
 	s.keep(len(p))
+	if len(s.buf)+len(p) > cap(s.buf) {
+		s.buf = append(make([]byte, 0, max(2*cap(s.buf), len(s.buf)+len(p))), s.buf...)
+	}
 	s.buf = append(s.buf, p...)
 }
 

@@ -149,6 +149,24 @@ func TestIdle(t *testing.T) {
 	}
 }
 
+// TestSetLimits: other limits hold at once, also for an element that is half there.
+func TestSetLimits(t *testing.T) {
+	half := "<a b='" + strings.Repeat("x", 100) + "'>" + strings.Repeat("y", 100)
+	for most := 1; most < 300; most++ {
+		for _, cut := range []int{1, 20, 105, 108, 109, 150, len(half)} {
+			s := inStream(t, wire)
+			if _, err := read(s, []byte(half[:cut])); err != ErrMore {
+				t.Fatal(err)
+			}
+			s.SetLimits(Limits{Bytes: most})
+			els, err := read(s, []byte(half[cut:]+"</a>"))
+			if ok := len(half)+4 <= most; ok != (len(els) == 1) || !ok && kindOf(err) != TooLarge {
+				t.Fatalf("limit %d after %d bytes: %v, %v", most, cut, els, err)
+			}
+		}
+	}
+}
+
 // TestElementIsFresh: an element stays what it was when the bytes it came from change.
 func TestElementIsFresh(t *testing.T) {
 	s := inStream(t, wire)
@@ -175,23 +193,29 @@ func TestOffset(t *testing.T) {
 	}
 }
 
-// heavy is about n bytes of an element that is hard for a Scanner in some way.
+// attributes is about n bytes of an element with very many attributes.
+func attributes(n int) string {
+	var b strings.Builder
+	b.WriteString("<a>")
+	for i := 0; b.Len() < n-600; {
+		b.WriteString("<b")
+		for range 60 {
+			fmt.Fprintf(&b, " a%d='1'", i%977)
+			i++
+		}
+		b.WriteString("/>")
+	}
+	b.WriteString("</a>")
+	return b.String()
+}
+
+// heavy is about n bytes of elements that are hard for a Scanner, each in another way.
 func heavy(n int) map[string]string {
 	fill := func(open, part, end string) string {
 		return open + strings.Repeat(part, (n-len(open)-len(end))/len(part)) + end
 	}
-	attrs := "<a>"
-	for i := 0; len(attrs) < n-100; {
-		attrs += "<b"
-		for range 60 {
-			attrs += fmt.Sprintf(" a%d='1'", i%977)
-			i++
-		}
-		attrs += "/>"
-	}
 	depth := n / 7
 	return map[string]string{
-		"attributes":        attrs + "</a>",
 		"one tag":           fill("<a b='", "x", "'/>"),
 		"quotes":            fill(`<a b="`, "'", `"/>`),
 		"space in a tag":    fill("<a ", " ", "/>"),
@@ -228,8 +252,10 @@ func manyNames(n int) string {
 
 // TestLinear: byte by byte costs a bounded number of looks at each byte, and memory in proportion.
 func TestLinear(t *testing.T) {
-	const size = 256 << 10
-	for name, in := range heavy(size) {
+	cases := heavy(64 << 10)
+	cases["attributes"] = attributes(256 << 10)
+	for name, in := range cases {
+		size := uint64(len(in))
 		t.Run(name, func(t *testing.T) {
 			for _, way := range []string{"whole", "bytes"} {
 				l := Limits{} // worse than any that is used
@@ -255,7 +281,7 @@ func TestLinear(t *testing.T) {
 				}
 				runtime.ReadMemStats(&after)
 				if allocated := after.TotalAlloc - before.TotalAlloc; allocated > 32*size+64<<10 {
-					t.Errorf("%s: %d bytes allocated, %.1f times the input", way, allocated, float64(allocated)/size)
+					t.Errorf("%s: %d bytes allocated, %.1f times the input", way, allocated, float64(allocated)/float64(size))
 				}
 				if s.work > 6*len(in) {
 					t.Errorf("%s: %d looks at %d bytes", way, s.work, len(in))

@@ -72,8 +72,7 @@ func (r *reader) startTag(b []byte, i, keep int, l *Limits, t *tag) (int, *Error
 	var marks uint64 // one for each attribute's name; names that are the same have the same
 	same := false
 	for {
-		j := end
-		j = skip(b, j, isSpace)
+		j := skip(b, end, isSpace)
 		if j == len(b) {
 			return 0, more
 		}

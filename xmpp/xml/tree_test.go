@@ -141,6 +141,9 @@ func blurred(n *node) string {
 	}
 	c := &node{name: blur(n.name)}
 	for _, a := range n.attrs {
+		if a.Name.Space == "xmlns" {
+			continue // a namespace of that name looks like a declaration there
+		}
 		c.attrs = append(c.attrs, Attr{blur(a.Name), spaces.Replace(a.Value)})
 	}
 	for _, k := range n.kids {
