@@ -61,7 +61,7 @@ func runningAccounts(hello server.Response, c config.Config) (*accounts, error) 
 		return nil, &failure{code: exitFailed, what: "the server that runs on " + c.Data + " does not answer", why: hello.Text,
 			fix: "stop it and try again: it may be another version (this one is " + version + ")"}
 	}
-	if c.Asked("domain") && c.Domain != hello.Domain {
+	if c.Asked("domain") && hello.Domain != "" && c.Domain != hello.Domain {
 		return nil, dataFailure(&server.DomainError{Recorded: hello.Domain, Asked: c.Domain}, c.Data)
 	}
 	do := func(ctx context.Context, req server.Request) (server.Response, error) {
@@ -115,6 +115,8 @@ func (a *accounts) failure(r server.Response, name string) error {
 		return misuse("a longer one, or  --make-password", "the password is too short: %s", r.Text)
 	case server.FaultPassword:
 		return misuse("another one, or  --make-password", "this cannot be a password: %s", r.Text)
+	case server.FaultStopping:
+		return &failure{code: exitFailed, what: "the server on " + a.dir + " stopped before it was done", fix: "try again"}
 	case server.FaultFull:
 		return &failure{code: exitFailed, what: "the disk with " + a.dir + " is full", fix: "make room; nothing that was kept is lost"}
 	}

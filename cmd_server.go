@@ -40,7 +40,6 @@ a sign-in (60). Who does nothing for TIMEOUT seconds is signed out (0: nobody is
 			return p.serve(c)
 		},
 	}
-	cmd.DisableFlagsInUseLine = true
 	flags.addTo(cmd, func(config.Setting) bool { return true })
 	return cmd
 }

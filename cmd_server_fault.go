@@ -80,7 +80,7 @@ func elsewhere(port int) int {
 
 // dataFailure words what went wrong with a data directory; nil when it is about something else.
 func dataFailure(err error, dir string) *failure {
-	otherDir := "parley server --data " + quoted(besides(dir))
+	otherDir := "another directory:  --data " + quoted(besides(dir))
 	var other *server.DomainError
 	var path *fs.PathError
 	switch {
@@ -90,17 +90,21 @@ func dataFailure(err error, dir string) *failure {
 			why:  "every address in it ends with that name, so it cannot change",
 			fix:  fmt.Sprintf("--domain %s, or leave it out\nanother directory for %s:  --data %s", other.Recorded, other.Asked, quoted(besides(dir)))}
 	case errors.Is(err, store.ErrInUse):
-		return &failure{code: exitFailed, what: dir + " is in use by another parley process",
+		by := between(err, "(process ", ")")
+		if by != "" {
+			by = " (process " + by + ")"
+		}
+		return &failure{code: exitFailed, what: dir + " is in use by another parley" + by,
 			why: "only one process may work on a data directory", fix: "stop the other one\n" + otherDir}
 	case errors.Is(err, store.ErrCorrupt):
 		return &failure{code: exitFailed, what: "the database in " + dir + " is damaged; nothing was changed",
-			why: err.Error(), fix: "put back a copy of the directory\n" + otherDir}
+			why: between(err, "is damaged (", "): "), fix: "put back a copy of the directory\n" + otherDir}
 	case errors.Is(err, store.ErrForeign):
-		return &failure{code: exitFailed, what: "the database in " + dir + " is not one of parley's; nothing was changed",
-			why: err.Error(), fix: otherDir}
+		return &failure{code: exitFailed, what: "the database in " + dir + " is not one of parley's, or its beginning is damaged; nothing was changed",
+			fix: "put back a copy of the directory\n" + otherDir}
 	case errors.Is(err, store.ErrNewer):
 		return &failure{code: exitFailed, what: "a newer version of parley wrote the data in " + dir,
-			why: err.Error(), fix: "run that version (this one is " + version + ")"}
+			why: between(err, "(", ")"), fix: "run that version (this one is " + version + ")"}
 	case errors.Is(err, store.ErrFull), errors.Is(err, syscall.ENOSPC):
 		return &failure{code: exitFailed, what: "the disk with " + dir + " is full", why: "nothing can be kept there",
 			fix: "make room\n" + otherDir}
@@ -108,6 +112,16 @@ func dataFailure(err error, dir string) *failure {
 		return pathFailure(path, dir, otherDir)
 	}
 	return nil
+}
+
+// between returns the part of an error's text between two marks, "" when there is none.
+func between(err error, begin, end string) string {
+	_, rest, _ := strings.Cut(err.Error(), begin)
+	part, _, ok := strings.Cut(rest, end)
+	if !ok {
+		return ""
+	}
+	return part
 }
 
 // pathFailure words what the system said about a file or a directory of the data.

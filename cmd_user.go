@@ -37,7 +37,6 @@ either way. It finds them by the data directory.`,
 
 // userSub completes a command below `parley user`: its flags, and the accounts opened around its work.
 func (p *program) userSub(cmd *cobra.Command, flags *userFlags, work func(ctx context.Context, a *accounts, given []string) error) *cobra.Command {
-	cmd.DisableFlagsInUseLine = true
 	flags.settings.addTo(cmd, func(s config.Setting) bool { return s.Key == "data" || s.Key == "domain" || s.Key == "auth.iterations" })
 	cmd.RunE = func(cmd *cobra.Command, given []string) error {
 		c, err := flags.settings.load(p)

@@ -29,6 +29,7 @@ func (p *program) tree(args []string) *cobra.Command {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
+		cmd.DisableFlagsInUseLine = true
 		if cmd.Name() == "completion" {
 			cmd.Short = "make your shell complete commands and flags"
 			for _, shell := range cmd.Commands() {

@@ -33,8 +33,7 @@ type conn struct {
 	signed bool // guarded by srv.mu
 
 	// owned by the reader
-	name    string // localpart of whoever has signed in, "" before
-	header  stream.Header
+	name    string      // localpart of whoever has signed in, "" before
 	session *im.Session // set once, before the first Wake
 	budget  bucket
 

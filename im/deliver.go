@@ -156,7 +156,7 @@ func (a *Account) miss(ctx context.Context, d *Delivery) error {
 // docs/protocol.md, "Blocking").
 func (v *Server) errBlocked(st *stanza.Stanza) error {
 	if st.Kind == stanza.Message && v.policy == Silent {
-		return Drop
+		return ErrDrop
 	}
 	if st.Kind == stanza.Message && v.policy == Explicit {
 		return stanza.Bad(stanza.ServiceUnavailable, "Your message could not be delivered as the recipient has blocked you.")

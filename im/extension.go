@@ -29,12 +29,12 @@ type Extension struct {
 }
 
 // Step sees one stanza on its way through one account, during that account's turn. It may replace d.Stanza and call
-// d.Emit. An error ends the way: Drop in silence, a *stanza.Error goes back to the sender, anything else is logged
+// d.Emit. An error ends the way: ErrDrop in silence, a *stanza.Error goes back to the sender, anything else is logged
 // and becomes internal-server-error. It must not wait for a network or a disk, and must not call Route.
 type Step func(ctx context.Context, d *Delivery) error
 
-// Drop, returned by a Step, ends a stanza's way in silence.
-var Drop = errors.New("im: dropped")
+// ErrDrop, returned by a Step, ends a stanza's way in silence.
+var ErrDrop = errors.New("im: dropped")
 
 // Delivery is a stanza on its way through one account. It is valid during the turn: a Step keeps no pointer to it.
 type Delivery struct {

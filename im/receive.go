@@ -16,7 +16,7 @@ import (
 // stream error (RFC 6120 §4.9) that ends the stream, or the store's end.
 func (s *Session) Receive(ctx context.Context, el *xml.Element) error {
 	st, err := stanza.Parse(el)
-	if errors.Is(err, stanza.NotAStanza) {
+	if errors.Is(err, stanza.ErrNotAStanza) {
 		return &stream.Error{Condition: stream.UnsupportedStanzaType, Text: "Only message, presence and iq are stanzas."}
 	}
 	if !st.From.IsZero() && st.From != s.jid && st.From != s.account.jid {
@@ -133,7 +133,7 @@ func (s *Session) refuse(st *stanza.Stanza, err error) {
 // failure turns an error on the way of st into the stanza that its sender gets: the one place where errors become
 // protocol. nil: he gets none.
 func (v *Server) failure(st *stanza.Stanza, err error) *stanza.Stanza {
-	if errors.Is(err, Drop) || !st.MayFail() {
+	if errors.Is(err, ErrDrop) || !st.MayFail() {
 		return nil
 	}
 	var e *stanza.Error

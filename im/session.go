@@ -32,7 +32,6 @@ type Session struct {
 	presence   atomic.Pointer[stanza.Stanza] // the last available presence, nil while unavailable
 	interested atomic.Bool                   // asked for the roster: gets pushes (RFC 6121 §2.2)
 	blockPush  atomic.Bool                   // asked for the block list: gets pushes (XEP-0191 §3.3)
-	mark       atomic.Uint64                 // the batch of the last journey that wrote for this session
 
 	// guarded by account.mu
 	priority int8

@@ -22,9 +22,9 @@ import (
 const (
 	controlName     = "parley.sock"
 	controlRequest  = 2 * MaxImport // bytes of a request
-	controlAtOnce   = 8        // requests being worked on
+	controlAtOnce   = 8             // requests being worked on
 	controlPatience = 10 * time.Second
-	socketPathBytes = 100             // longer names do not fit sun_path on every system
+	socketPathBytes = 100 // longer names do not fit sun_path on every system
 )
 
 // ErrNoServer says that no server listens on the control socket of a data directory.

@@ -210,6 +210,9 @@ func (m *model) tryLater() tea.Cmd {
 func (m *model) event(e client.Event) tea.Cmd {
 	end, ok := e.(*client.End)
 	if !ok {
+		if _, refused := e.(client.Bounce); refused {
+			m.sent--
+		}
 		if s, ok := m.voice.event(e); ok {
 			m.tell(s)
 		}
@@ -277,7 +280,7 @@ func (m *model) goodbye() {
 	if m.sent == 1 {
 		messages = "message"
 	}
-	m.tell(said{m.voice.clock(now), fmt.Sprintf("signed out. %s, %d %s sent.", inMinutes(now.Sub(m.since)), m.sent, messages)})
+	m.tell(said{m.voice.clock(now), fmt.Sprintf("signed out. %s, %d %s sent.", inMinutes(now.Sub(m.since)), max(m.sent, 0), messages)})
 }
 
 // inMinutes says a length of time as people remember it.

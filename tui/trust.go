@@ -71,7 +71,7 @@ func (a *app) remember(k client.Key) {
 func (a *app) askTrust(p prompter, k client.Key) error {
 	where := OneLine(k.HostPort)
 	answer, err := p.line(where + " is new to this computer, and no authority vouches for its key.\n\n  " + k.Fingerprint + "\n\n" +
-		"Compare with the line \"TLS\" that the server printed when it started.\nNothing was sent yet. " +
+		"Compare with the line \"TLS\" that the server printed when it started.\nNothing was sent yet.\n" +
 		"Trust this key from now on? [y/N] ")
 	if err != nil {
 		return err

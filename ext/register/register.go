@@ -140,7 +140,7 @@ func (r *Register) remove(ctx context.Context, q *im.Query, name string) (*xml.E
 	case err != nil: // while data was erased, which the next start goes on with; for the log
 		return nil, fmt.Errorf("register: %w", err)
 	}
-	return nil, im.Drop
+	return nil, im.ErrDrop
 }
 
 func foreign() error {

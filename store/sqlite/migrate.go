@@ -9,9 +9,9 @@ import (
 // transaction together with the new format number (user_version). Entries are never changed once released, only added.
 func migrations() []string {
 	return []string{
-		// 1: the log in commit order, of which seq is the place and sum the checksum; fold is its index by owner, made
-		// later and in pieces (see fold.go), and folded the seq up to which that is done; trim says up to where an owner's entries are gone (floor) and up to where
-		// their rows are, too (swept).
+		// 1: log has the entries in commit order: seq is the place, sum the checksum. fold is its index by owner, made
+		// later and in pieces (see fold.go), folded the seq up to which that is done. trim says up to where an owner's
+		// entries are gone (floor) and up to where their rows are, too (swept).
 		`CREATE TABLE log (
 			seq   INTEGER PRIMARY KEY,
 			owner INTEGER NOT NULL,

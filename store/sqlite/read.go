@@ -115,7 +115,8 @@ func (e *Engine) Range(ctx context.Context, o store.Owner, q store.Query) (page 
 
 // fetch reads the entries at places, which are in the order of q. It stops early when *bytes goes over pageBytes; whole
 // says that it did not. Entries that were swept away meanwhile are left out, and so are those that fail their checksum.
-func (e *Engine) fetch(r *reader, o store.Owner, places []place, q store.Query, bytes *int) (got []store.Entry, whole bool, err error) {
+func (e *Engine) fetch(r *reader, o store.Owner, places []place, q store.Query, bytes *int) (
+	got []store.Entry, whole bool, err error) {
 	stmt := r.one
 	vals := make([]dv, 0, fetchRows)
 	for _, p := range places {

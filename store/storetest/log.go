@@ -280,7 +280,8 @@ func testReplace(t *testing.T, setup Setup) {
 func testTimes(t *testing.T, setup Setup) {
 	f := start(t, setup, store.Options{})
 	zone := time.FixedZone("far", 5*3600)
-	times := []time.Time{time.Unix(0, 1), time.Date(2026, 3, 1, 10, 0, 0, 123456789, zone), time.Date(1969, 1, 1, 0, 0, 0, 0, time.UTC)}
+	times := []time.Time{time.Unix(0, 1), time.Date(2026, 3, 1, 10, 0, 0, 123456789, zone),
+		time.Date(1969, 1, 1, 0, 0, 0, 0, time.UTC)}
 	f.journey(func(j store.Journey) error {
 		for _, tm := range append(times, time.Time{}) {
 			if _, err := f.Log.Append(j, 1, store.Entry{Time: tm, Body: []byte{}}); err != nil {
@@ -438,7 +439,8 @@ func testWireID(t *testing.T, setup Setup) {
 		}
 	}
 	s := f.Log.WireID(1, 1)
-	for _, bad := range []string{"", s[:21], s + "A", s[:21] + "_", s[:10] + "\n" + s[11:], s[:10] + "=" + s[11:], "AAAAAAAAAAAAAAAAAAAAAA"} {
+	for _, bad := range []string{"", s[:21], s + "A", s[:21] + "_", s[:10] + "\n" + s[11:], s[:10] + "=" + s[11:],
+		"AAAAAAAAAAAAAAAAAAAAAA"} {
 		if id, ok := f.Log.ParseWireID(1, bad); ok && bad != s {
 			t.Fatalf("%q was taken as %d", bad, id)
 		}

@@ -6,9 +6,9 @@ import (
 	"parley/xmpp/xml"
 )
 
-// NotAStanza is returned by [Parse] for an element that is neither message, presence nor iq in jabber:client: the
+// ErrNotAStanza is returned by [Parse] for an element that is neither message, presence nor iq in jabber:client: the
 // stream answers with unsupported-stanza-type (RFC 6120 §4.9.3.24).
-var NotAStanza = errors.New("stanza: not a stanza")
+var ErrNotAStanza = errors.New("stanza: not a stanza")
 
 // Condition is a defined condition of a stanza error (RFC 6120 §8.3.3).
 type Condition string

@@ -22,10 +22,10 @@ func Parse(el *xml.Element) (*Stanza, error) {
 	case "iq":
 		s.Kind = IQ
 	default:
-		return nil, NotAStanza
+		return nil, ErrNotAStanza
 	}
 	if el.Name.Space != NSClient {
-		return nil, NotAStanza
+		return nil, ErrNotAStanza
 	}
 	var from, to string
 	for i := range el.Attrs {
