@@ -15,7 +15,7 @@ func (m *model) key(msg tea.KeyPressMsg) tea.Cmd {
 	switch {
 	case m.state >= leaving:
 		if name == "ctrl+c" { // enough of waiting
-			m.state = finished
+			m.state, m.exit = finished, errInterrupted
 		}
 		return cmd
 	case m.paste != "":
@@ -44,18 +44,16 @@ func (m *model) control(name string) bool {
 	case "enter":
 		m.enter()
 	case "ctrl+c":
-		if m.edit.text == "" {
-			m.leave(errInterrupted)
+		if m.edit.text == "" { // as good as logout
+			m.leave(m.exit)
 		}
 		m.edit.set("")
 		m.past.at = len(m.past.lines)
 	case "ctrl+d":
 		if m.edit.text != "" {
 			m.edit.erase(m.width, 1, false)
-		} else if m.state == gone {
-			m.leave(m.exit)
 		} else {
-			m.leave(nil)
+			m.leave(m.exit)
 		}
 	case "up", "ctrl+p":
 		m.recall(-1)
@@ -180,7 +178,7 @@ func (m *model) enter() {
 		for _, l := range helpLines() {
 			m.tell(said{"", l})
 		}
-	case c.verb == "logout" && m.state == gone:
+	case c.verb == "logout" && m.state != here:
 		m.leave(m.exit)
 	case c.verb == "logout":
 		m.do(job{kind: jobCommand, command: c})

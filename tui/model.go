@@ -262,6 +262,9 @@ func (m *model) leave(f *Failure) {
 	if m.state >= leaving {
 		return
 	}
+	if m.state != here {
+		m.since = time.Time{} // nothing to sum up
+	}
 	m.exit, m.state = f, leaving
 	m.queue = nil
 	m.stop()

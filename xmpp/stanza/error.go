@@ -97,7 +97,7 @@ func (e *Error) Element() *xml.Element {
 // be answered so (RFC 6120 §8.3.1); [Stanza.MayFail] tells.
 func (s *Stanza) Fail(e *Error) *Stanza {
 	r := &Stanza{Kind: s.Kind, Type: ErrorType, ID: s.ID, From: s.To, To: s.From}
-	r.Content = r.Content.With(e.Element())
+	r.Content = xml.In(NSClient).With(e.Element())
 	return r
 }
 

@@ -96,7 +96,7 @@ func (s *Stanza) AppendTo(dst []byte, to jid.JID) []byte {
 		return append(dst, '/', '>')
 	}
 	dst = append(dst, '>')
-	dst = append(dst, s.Raw()...)
+	dst = s.AppendInside(dst, NSClient)
 	dst = append(dst, '<', '/')
 	dst = append(dst, name...)
 	return append(dst, '>')
@@ -150,7 +150,7 @@ func (s *Stanza) IsRequest() bool { return s.Kind == IQ && (s.Type == Get || s.T
 func (s *Stanza) Result(payload *xml.Element) *Stanza {
 	r := &Stanza{Kind: IQ, Type: Result, ID: s.ID, From: s.To, To: s.From}
 	if payload != nil {
-		r.Content = r.Content.With(payload)
+		r.Content = xml.In(NSClient).With(payload)
 	}
 	return r
 }
@@ -158,7 +158,7 @@ func (s *Stanza) Result(payload *xml.Element) *Stanza {
 // New is a stanza with the given children.
 func New(kind Kind, typ string, from, to jid.JID, children ...*xml.Element) *Stanza {
 	s := &Stanza{Kind: kind, Type: typ, From: from, To: to}
-	s.Content = s.Content.With(children...)
+	s.Content = xml.In(NSClient).With(children...)
 	return s
 }
 
