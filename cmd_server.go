@@ -59,7 +59,11 @@ func (f *settingFlags) takeWords(given []string) error {
 
 // serve runs the server until a signal ends it.
 func (p *program) serve(c config.Config) error {
-	log, err := p.newLog(c.Log.Level)
+	level := c.Log.Level
+	if onTerminal(p.err) && !c.Asked("log.level") {
+		level = "warn" // somebody reads what announce writes, not the log
+	}
+	log, err := p.newLog(level)
 	if err != nil {
 		return err
 	}

@@ -90,7 +90,7 @@ func dataFailure(err error, dir string) *failure {
 			why:  "every address in it ends with that name, so it cannot change",
 			fix:  fmt.Sprintf("--domain %s, or leave it out\nanother directory for %s:  --data %s", other.Recorded, other.Asked, quoted(besides(dir)))}
 	case errors.Is(err, store.ErrInUse):
-		by := between(err, "(process ", ")")
+		by := between(err, "in use by process ", ":")
 		if by != "" {
 			by = " (process " + by + ")"
 		}

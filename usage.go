@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,18 +27,19 @@ func (p *program) tree(args []string) *cobra.Command {
 	root.SetErr(p.err)
 	root.SetArgs(args)
 	root.AddCommand(p.commands()...)
+	for i, cmd := range root.Commands() {
+		cmd.Annotations = map[string]string{place: strconv.Itoa(i)}
+	}
 	root.SetHelpCommand(helpCommand())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
-		cmd.DisableFlagsInUseLine = true
 		if cmd.Name() == "completion" {
 			cmd.Short = "make your shell complete commands and flags"
 			for _, shell := range cmd.Commands() {
 				shell.Args = words()
 			}
 		}
-		group(cmd)
 	}
 	group(root)
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
@@ -45,10 +48,18 @@ func (p *program) tree(args []string) *cobra.Command {
 	return root
 }
 
-// group gives a command that only holds other commands its own sentences for a word that is unknown or missing.
+// place is the annotation of a command with its place in the table.
+const place = "place"
+
+// group gives a command that only holds other commands, and those below it, its own sentences for a word that is
+// unknown or missing.
 func group(cmd *cobra.Command) {
+	cmd.DisableFlagsInUseLine = true
 	if !cmd.HasSubCommands() {
 		return
+	}
+	for _, sub := range cmd.Commands() {
+		group(sub)
 	}
 	cmd.Args = func(cmd *cobra.Command, given []string) error {
 		if len(given) == 0 {
@@ -146,13 +157,20 @@ func negativeWord(cmd *cobra.Command, number string) error {
 	return misuse(cmd.UseLine(), "%s of %s cannot be below zero, and %s is", name, cmd.CommandPath(), number)
 }
 
-// listed returns the sub-commands that the help shows.
+// listed returns the sub-commands that the help shows, those of the table first.
 func listed(cmd *cobra.Command) (subs []*cobra.Command) {
 	for _, sub := range cmd.Commands() {
 		if sub.IsAvailableCommand() || sub.Name() == "help" {
 			subs = append(subs, sub)
 		}
 	}
+	slices.SortStableFunc(subs, func(a, b *cobra.Command) int {
+		x, y := a.Annotations[place], b.Annotations[place]
+		if x == "" || y == "" {
+			return strings.Compare(y, x)
+		}
+		return strings.Compare(x, y)
+	})
 	return subs
 }
 

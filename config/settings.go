@@ -136,7 +136,7 @@ func sections() []Setting {
 			Doc:   "Bytes that may wait for one client in memory; a client further behind is fed from the archive.",
 			field: func(c *Config) any { return &c.Limits.OutboxBytes }},
 		{Key: "log.level", Kind: Choice, Default: "info", Choices: []string{"debug", "info", "warn", "error"},
-			Doc:   "The least that is written to the log.",
+			Doc:   "The least that is written to the log. At a terminal it is `warn` unless it is given.",
 			field: func(c *Config) any { return &c.Log.Level }},
 	}
 }
