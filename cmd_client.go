@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -33,6 +34,7 @@ func (f *clientFlags) addTo(cmd *cobra.Command) {
 func (p *program) clientCommand() *cobra.Command {
 	var flags clientFlags
 	var register bool
+	var linger time.Duration
 	cmd := &cobra.Command{
 		Use:   "client HOST [PORT] | NAME@DOMAIN",
 		Short: "the client: for a person at a terminal, and for scripts",
@@ -47,8 +49,9 @@ for each thing that happens; the first two lines are the name and the password u
 	}
 	flags.addTo(cmd)
 	cmd.Flags().BoolVar(&register, "register", false, "make the account first, where the server lets people do that")
+	cmd.Flags().DurationVar(&linger, "linger", 0, "without a terminal: listen on for `TIME` (30s, 5m) after the end of the input")
 	cmd.RunE = func(cmd *cobra.Command, given []string) error {
-		o := tui.Options{Register: register, Again: strings.Join(append([]string{"parley", "client"}, given...), " "),
+		o := tui.Options{Register: register, Linger: linger, Again: strings.Join(append([]string{"parley", "client"}, given...), " "),
 			Interactive: onTerminal(p.in) && onTerminal(p.out) && p.getenv("TERM") != "dumb"}
 		if err := addressOf(&o, given); err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -67,6 +68,9 @@ func (p *program) serve(c config.Config) error {
 	if err != nil {
 		return err
 	}
+	if err := checkCertificate(c.TLS); err != nil {
+		return err
+	}
 	ctx, watched := p.untilSignal(context.Background())
 	defer watched()
 	srv, err := server.New(ctx, c, log)
@@ -93,6 +97,10 @@ func (p *program) newLog(level string) (*slog.Logger, error) {
 	return slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: least})), nil
 }
 
+// oneSignal is how close two signals are that somebody meant as one: some programs that watch over others send theirs
+// to the process and to its group.
+const oneSignal = 50 * time.Millisecond
+
 // untilSignal returns a context that the first SIGINT or SIGTERM ends; the second one ends the program at once.
 // The function that it returns stops the watch.
 func (p *program) untilSignal(parent context.Context) (ctx context.Context, done func()) {
@@ -111,10 +119,15 @@ func (p *program) untilSignal(parent context.Context) (ctx context.Context, done
 		if onTerminal(p.out) {
 			fmt.Fprintln(p.out, "\nStopping; everybody is told. Ctrl-C again stops at once.")
 		}
-		select {
-		case <-signals:
-			os.Exit(exitInterrupted)
-		case <-finish:
+		for first := time.Now(); ; {
+			select {
+			case <-signals:
+				if time.Since(first) > oneSignal {
+					os.Exit(exitInterrupted)
+				}
+			case <-finish:
+				return
+			}
 		}
 	})
 	return ctx, func() {

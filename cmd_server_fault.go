@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,6 +17,18 @@ import (
 	"parley/server"
 	"parley/store"
 )
+
+// checkCertificate reads the certificate that the settings name, before anything is made on the disk.
+func checkCertificate(files config.TLS) error {
+	if files.Cert == "" {
+		return nil
+	}
+	if _, err := tls.LoadX509KeyPair(files.Cert, files.Key); err != nil {
+		return &failure{code: exitConfig, what: "cannot use the certificate " + files.Cert + " with the key " + files.Key,
+			why: strings.TrimPrefix(err.Error(), "tls: "), fix: "--tls-cert and --tls-key with files in PEM form, the chain in the first"}
+	}
+	return nil
+}
 
 // startFailure says in words why a server did not start.
 func startFailure(err error, c config.Config) error {
@@ -88,7 +101,7 @@ func dataFailure(err error, dir string) *failure {
 		return &failure{code: exitConfig,
 			what: fmt.Sprintf("the data in %s belongs to the domain %s, not to %s", dir, other.Recorded, other.Asked),
 			why:  "every address in it ends with that name, so it cannot change",
-			fix:  fmt.Sprintf("--domain %s, or leave it out\nanother directory for %s:  --data %s", other.Recorded, other.Asked, quoted(besides(dir)))}
+			fix:  fmt.Sprintf("--domain %s\nanother directory for %s:  --data %s", other.Recorded, other.Asked, quoted(besides(dir)))}
 	case errors.Is(err, store.ErrInUse):
 		by := between(err, "in use by process ", ":")
 		if by != "" {

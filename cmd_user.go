@@ -184,7 +184,7 @@ func (p *program) userRemove() *cobra.Command {
 				return err
 			}
 			if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
-				return &failure{code: exitInterrupted, what: "nothing was removed"}
+				return &failure{code: exitFailed, what: "nothing was removed"}
 			}
 		}
 		if r, err = a.do(ctx, server.Request{Do: server.DoRemove, Name: given[0]}); err != nil {

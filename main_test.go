@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,11 +11,21 @@ import (
 )
 
 // TestMain lets a test start the program as a process of its own: the test binary with PARLEY_TEST_MAIN set is it.
+// With the value "stuck" it is a server that does not get to its end.
 func TestMain(m *testing.M) {
-	if os.Getenv("PARLEY_TEST_MAIN") != "" {
+	switch os.Getenv("PARLEY_TEST_MAIN") {
+	case "":
+		os.Exit(m.Run())
+	case "stuck":
+		p := &program{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv}
+		ctx, _ := p.untilSignal(context.Background())
+		fmt.Println("ready")
+		<-ctx.Done()
+		fmt.Println("stopping")
+		select {}
+	default:
 		main()
 	}
-	os.Exit(m.Run())
 }
 
 // cli is what one command line did.

@@ -26,9 +26,9 @@ func (p *program) tree(args []string) *cobra.Command {
 	root.SetOut(p.out)
 	root.SetErr(p.err)
 	root.SetArgs(args)
-	root.AddCommand(p.commands()...)
-	for i, cmd := range root.Commands() {
+	for i, cmd := range p.commands() {
 		cmd.Annotations = map[string]string{place: strconv.Itoa(i)}
+		root.AddCommand(cmd)
 	}
 	root.SetHelpCommand(helpCommand())
 	root.InitDefaultHelpCmd()

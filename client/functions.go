@@ -117,7 +117,7 @@ func people(o Outcome) []Person {
 	return list
 }
 
-// IdleLimit is after how much time without anything done the server ends a session, 0 = never (features.md §3.8).
+// IdleLimit is after how much time without anything done the server ends a session, 0 = never.
 func (s *Session) IdleLimit(ctx context.Context) (time.Duration, error) {
 	st, err := s.IQ(ctx, stanza.Get, s.server, xml.New(nsInfo, "query"))
 	if err != nil {

@@ -152,7 +152,7 @@ func (a *Account) miss(ctx context.Context, d *Delivery) error {
 	return nil
 }
 
-// errBlocked is what the sender of st learns when the recipient has blocked him (XEP-0191 §3.5; design of the texts:
+// errBlocked is what the sender of st learns when the recipient has blocked him (XEP-0191 §3.5;
 // docs/protocol.md, "Blocking").
 func (v *Server) errBlocked(st *stanza.Stanza) error {
 	if st.Kind == stanza.Message && v.policy == Silent {
@@ -164,7 +164,7 @@ func (v *Server) errBlocked(st *stanza.Stanza) error {
 	return stanza.Bad(stanza.ServiceUnavailable, "")
 }
 
-// Headline delivers a message of type headline to everybody online but its sender (design: broadcast). It returns how
+// Headline delivers a message of type headline to everybody online but its sender. It returns how
 // many accounts were reached, and how many were passed over because one of the two has blocked the other.
 func (v *Server) Headline(ctx context.Context, from *Account, st *stanza.Stanza) (reached, blocked int) {
 	for _, b := range v.online() {

@@ -30,8 +30,12 @@ const (
 // ErrNoServer says that no server listens on the control socket of a data directory.
 var ErrNoServer = errors.New("no server is running on the data directory")
 
+// errSocketName says that the control socket of a directory cannot be named on this system.
+var errSocketName = errors.New("the name is too long for a socket")
+
 // ListenControl opens the control socket of a data directory. The caller must hold the directory's lock, so what is
-// left of an earlier socket is nobody's and is removed. Closing the listener removes the socket.
+// left of an earlier socket is nobody's and is removed. Closing the listener removes the socket. A name that is too long
+// for a socket on this system gives neither a listener nor an error: the commands then need the server to be stopped.
 func ListenControl(dir string) (net.Listener, error) {
 	path := filepath.Join(dir, controlName)
 	if info, err := os.Lstat(path); err == nil {
@@ -43,6 +47,9 @@ func ListenControl(dir string) (net.Listener, error) {
 		}
 	}
 	name, done, err := socketName(dir)
+	if errors.Is(err, errSocketName) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +87,7 @@ func socketName(dir string) (name string, done func(), err error) {
 		return path, func() {}, nil
 	}
 	if runtime.GOOS != "linux" {
-		return "", nil, fmt.Errorf("server: open the control socket: the name %s is too long for a socket", path)
+		return "", nil, errSocketName
 	}
 	d, err := os.Open(dir)
 	if err != nil {
@@ -146,7 +153,7 @@ func serveRequest(ctx context.Context, conn net.Conn, a *Admin) {
 // CallControl asks the server that runs on a data directory. ErrNoServer means that there is none.
 func CallControl(ctx context.Context, dir string, req Request) (Response, error) {
 	name, done, err := socketName(dir)
-	if errors.Is(err, fs.ErrNotExist) || name == "" && err != nil && runtime.GOOS != "linux" {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errSocketName) {
 		return Response{}, ErrNoServer
 	}
 	if err != nil {

@@ -26,8 +26,9 @@ type Options struct {
 
 	HasPassword bool // Password was given by a file or the environment
 	Password    string
-	Trust       string // SHA256:… that the server's key must have
-	Register    bool   // make the account first
+	Trust       string        // SHA256:… that the server's key must have
+	Register    bool          // make the account first
+	Linger      time.Duration // pipe mode: how long to listen on after the end of the input
 
 	In          io.Reader
 	Out, Err    io.Writer

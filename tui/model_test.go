@@ -88,8 +88,13 @@ func (g *stage) work() {
 				g.send(carried{err: g.s.Presence()})
 			case jobCommand:
 				if j.command.verb == "message" {
+					var events []client.Event
+					g.s.handle = func(e client.Event) { events = append(events, e) }
 					_, _ = g.s.Message(jid.MustParse(j.command.user+"@localhost"), j.command.text)
 					g.send(carried{result: result{command: j.command}})
+					for _, e := range events {
+						g.send(e)
+					}
 					continue
 				}
 				r, err := desk{g.s}.do(g.t.Context(), j.command)
@@ -151,11 +156,11 @@ func TestLine(t *testing.T) {
 	g.keys("whoelse<enter>")
 	g.expect("> whoelse", "  1 other online", "  bob      online")
 	g.keys("whoelsesince 1h<enter>")
-	g.expect("> whoelsesince 1h", "  2 others here since 13:05", "  bob      online", "  carol    left 22 Nov "+local("2026-11-22T13:51:07Z", &g.now))
+	g.expect("> whoelsesince 1h", "  2 others here since 13:05", "  bob      online", "  carol    left "+local("2026-11-22T13:51:07Z", &g.now))
 	g.keys("broadcast lunch<enter>")
 	g.expect("> broadcast lunch", "  to everyone: Delivered to 2 people.")
 	g.keys("block bob<enter>unblock bob<enter>")
-	g.expect("> block bob", "  bob is blocked: no messages either way, and bob cannot see", "  you online.", "  bob is not told. Undo: unblock bob",
+	g.expect("> block bob", "  bob is blocked: no messages either way, and bob cannot", "  see you online.", "  bob is not told. Undo: unblock bob",
 		"> unblock bob", "  bob is unblocked. What bob wrote meanwhile was not kept.")
 	g.keys("message bbo hi<enter>mesage bob hi<enter>")
 	g.expect("> message bbo hi", "  nobody here is called bbo. Did you mean bob?", "> mesage bob hi", `  no command "mesage". Did you mean: message bob hi`)
@@ -178,7 +183,7 @@ func TestLine(t *testing.T) {
 	}
 }
 
-// local is a time of that day as it is shown; the list names the day only when it is another one.
+// local is a time of day where the test runs.
 func local(s string, now *time.Time) string {
 	at, err := time.Parse(time.RFC3339, s)
 	if err != nil {
@@ -316,7 +321,7 @@ func TestIdleWarning(t *testing.T) {
 	g.send(idleWarning{round: g.m.idle.round - 1, left: time.Minute}) // void: something was done meanwhile
 	g.expect()
 	g.send(idleWarning{round: g.m.idle.round, left: time.Minute})
-	g.expect("14:05 no activity: you will be signed out at 14:06:00. Any key", "      keeps you in.")
+	g.expect("14:05 no activity: you will be signed out at 14:06:00. Any", "      key keeps you in.")
 	g.keys("xy")
 	if did := g.s.all(); did[len(did)-1] != "presence" || did[len(did)-2] == "presence" {
 		t.Errorf("did %q", did)

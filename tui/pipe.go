@@ -1,7 +1,6 @@
 package tui
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -9,15 +8,15 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
-	"github.com/muesli/cancelreader"
 	"golang.org/x/term"
 
 	"parley/client"
 )
 
-// maxLine is the longest line that pipe mode takes, in bytes.
-const maxLine = 1 << 20
+// fencePatience is how long the server may take to store the last of what was sent.
+const fencePatience = 5 * time.Minute
 
 // pipe is pipe mode. What it prints is a promise: one line for every event, on the standard output
 //
@@ -65,11 +64,17 @@ func (a *app) pipe(ctx context.Context) *Failure {
 	if err := s.Start(ctx); err != nil {
 		return a.explain(err, user)
 	}
-	fmt.Fprintf(a.Err, "online as %s\n", OneLine(s.JID().Bare().String()))
-	if f := p.run(ctx, in); f != nil {
+	p.write(a.Err, "online as "+OneLine(s.JID().Bare().String()))
+	f, asked := p.run(ctx, in)
+	if f == nil && !asked {
+		f = p.linger(ctx)
+	}
+	if f != nil {
 		return f
 	}
 	// Everything that was sent is stored or refused, and every refusal was printed, before this is answered.
+	ctx, cancel := context.WithTimeout(ctx, fencePatience)
+	defer cancel()
 	if err := s.Ping(ctx); err != nil {
 		return a.explain(err, user)
 	}
@@ -119,23 +124,40 @@ func (a *app) credentials(ctx context.Context, in *lines) (user, password string
 	return user, password, nil
 }
 
-// run carries out lines until the input ends or somebody logs out.
-func (p *pipe) run(ctx context.Context, in *lines) *Failure {
+// linger listens on after the end of the input, as long as was asked for.
+func (p *pipe) linger(ctx context.Context) *Failure {
+	if p.a.Linger <= 0 {
+		return nil
+	}
+	t := time.NewTimer(p.a.Linger)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-p.desk.s.Done():
+		return explainEnd(p.desk.s.End())
+	case <-ctx.Done():
+		return errInterrupted
+	}
+}
+
+// run carries out lines until the input ends or somebody logs out, which it reports as asked.
+func (p *pipe) run(ctx context.Context, in *lines) (f *Failure, asked bool) {
 	for {
 		select {
 		case <-p.desk.s.Done():
-			return explainEnd(p.desk.s.End())
+			return explainEnd(p.desk.s.End()), false
 		default:
 		}
 		line, err := in.nextOr(ctx, p.desk.s.Done())
 		switch {
 		case ctx.Err() != nil:
-			return errInterrupted
+			return errInterrupted, false
 		case errors.Is(err, errTooLong):
 			p.complain(fmt.Sprintf("a line is longer than %d bytes: not sent", maxLine))
 			continue
 		case errors.Is(err, io.EOF):
-			return nil
+			return nil, false
 		case err != nil:
 			continue // the session ended
 		}
@@ -147,7 +169,7 @@ func (p *pipe) run(ctx context.Context, in *lines) *Failure {
 		case err != nil:
 			p.complain(err.Error())
 		case c.verb == "logout":
-			return nil
+			return nil, true
 		case c.verb == "help":
 			p.say(helpLines()...)
 		default:
@@ -206,114 +228,18 @@ func (p *pipe) event(e client.Event) {
 	}
 }
 
-// say prints lines; each is one write, so that programs that read see whole lines at once.
+// say prints lines, and complain an error.
 func (p *pipe) say(lines ...string) {
-	if len(lines) == 0 {
-		return
+	if len(lines) > 0 {
+		p.write(p.a.Out, strings.Join(lines, "\n"))
 	}
+}
+
+func (p *pipe) complain(sentence string) { p.write(p.a.Err, "error: "+sentence) }
+
+// write writes whole lines in one piece, so that programs that read never see half of one.
+func (p *pipe) write(w io.Writer, text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, _ = io.WriteString(p.a.Out, strings.Join(lines, "\n")+"\n")
-}
-
-func (p *pipe) complain(sentence string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_, _ = io.WriteString(p.a.Err, "error: "+sentence+"\n")
-}
-
-var errTooLong = errors.New("tui: line too long")
-
-// lines reads the input line by line beside everything else. Its goroutine ends with the input or with close.
-type lines struct {
-	got  chan readLine
-	stop chan struct{}
-	done chan struct{}
-	r    io.Reader
-}
-
-type readLine struct {
-	text string
-	err  error
-}
-
-func newLines(r io.Reader) *lines {
-	l := &lines{got: make(chan readLine), stop: make(chan struct{}), done: make(chan struct{}), r: r}
-	// Reading a terminal or a pipe is cancelled by close; a plain file never keeps a reader waiting.
-	if c, err := cancelreader.NewReader(r); err == nil {
-		l.r = c
-	}
-	go l.read()
-	return l
-}
-
-func (l *lines) read() {
-	defer close(l.done)
-	in := bufio.NewReaderSize(l.r, 64<<10)
-	for {
-		text, err := oneLine(in)
-		if text == "" && err != nil && !errors.Is(err, errTooLong) {
-			err = io.EOF
-		} else if text != "" && !errors.Is(err, errTooLong) {
-			err = nil
-		}
-		select {
-		case l.got <- readLine{text, err}:
-		case <-l.stop:
-			return
-		}
-		if errors.Is(err, io.EOF) {
-			return
-		}
-	}
-}
-
-// oneLine reads a line without its end; of one that is too long only the error remains.
-func oneLine(in *bufio.Reader) (string, error) {
-	var b strings.Builder
-	for {
-		part, err := in.ReadSlice('\n')
-		if b.Len() <= maxLine {
-			b.Write(part)
-		}
-		switch {
-		case errors.Is(err, bufio.ErrBufferFull):
-			continue
-		case b.Len() > maxLine+1:
-			return "", errTooLong
-		}
-		return strings.TrimRight(b.String(), "\r\n"), err
-	}
-}
-
-// next waits for a line; io.EOF when the input has ended.
-func (l *lines) next(ctx context.Context) (string, error) { return l.nextOr(ctx, nil) }
-
-var errOver = errors.New("tui: no longer waiting")
-
-// nextOr is next that stops waiting when over is closed.
-func (l *lines) nextOr(ctx context.Context, over <-chan struct{}) (string, error) {
-	select {
-	case r, ok := <-l.got:
-		if !ok {
-			return "", io.EOF
-		}
-		return r.text, r.err
-	case <-l.done:
-		return "", io.EOF
-	case <-over:
-		return "", errOver
-	case <-ctx.Done():
-		return "", ctx.Err()
-	}
-}
-
-// close stops reading, and waits for it where reading can be stopped.
-func (l *lines) close() {
-	close(l.stop)
-	c, ok := l.r.(cancelreader.CancelReader)
-	if ok && c.Cancel() {
-		<-l.done
-		_ = c.Close()
-	}
+	_, _ = io.WriteString(w, text+"\n")
 }

@@ -46,7 +46,7 @@ func (s *plainSource) next() ([]byte, error) {
 	return nil, err
 }
 
-// buffers lends read buffers: an idle connection has none, which halves what it costs (docs/performance.md).
+// buffers lends read buffers: a connection that waits has none.
 var buffers = sync.Pool{New: func() any { b := make([]byte, readSize); return &b }}
 
 // tcpSource borrows a buffer only once there is something to read.
