@@ -121,7 +121,7 @@ func TestServerCannotStart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if r := runCLI(t, nil, "", "user", "list", "--data", data("theirs"), "--domain", "theirs.example"); r.code != 0 {
+	if r := runCLI(t, nil, "", "user", "add", "hans", "--make-password", "--data", data("theirs"), "--domain", "theirs.example"); r.code != 0 {
 		t.Fatal(r.err)
 	}
 	tests := []struct {

@@ -118,7 +118,11 @@ func (c *conn) exchange(ctx context.Context, first *xml.Element) error {
 		if done {
 			return c.success(x.Name(), attempt, out)
 		}
-		if err := c.stream.Send(xml.New(stream.NSSASL, "challenge").WithText(sasl.Encode(out))); err != nil {
+		challenge := xml.New(stream.NSSASL, "challenge")
+		if len(out) > 0 { // "=" stands for nothing in an initial response only (RFC 6120 §6.4.2)
+			challenge = challenge.WithText(sasl.Encode(out))
+		}
+		if err := c.stream.Send(challenge); err != nil {
 			return err
 		}
 		if text, err = c.response(); err != nil {

@@ -14,7 +14,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"time"
 
@@ -44,8 +43,6 @@ type Config struct {
 	Insecure bool
 	// Net opens connections; nil = the network.
 	Net func(ctx context.Context, network, addr string) (net.Conn, error)
-	// Log gets what goes wrong without anybody having to act; may be nil.
-	Log *slog.Logger
 }
 
 // Waits of connecting. A person may be watching.

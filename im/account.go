@@ -167,7 +167,8 @@ type outgoing struct {
 	mark   store.Mark // what it rests on; presence rests on nothing
 	wide   bool       // to every contact who may see the account, its own sessions among them
 	hidden *blockList // who may not, when it is wide: the block list as it was when this was said
-	answer bool       // to a probe
+	answer bool       // to a probe: only for a session that is available
+	unseen bool       // what was wide already: only for a session that is not available, and thus has not heard it
 	to     []*Session // to these sessions of the account (pushes), when not nil
 	then   func()     // no stanza, but what is to be done once all before it has been said
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"parley/store"
 	"parley/xmpp/stanza"
@@ -21,9 +22,13 @@ type due struct {
 	missed   bool
 }
 
-// welcome gives the session what it has coming: its contacts' presence (RFC 6121 §4.2.2), and as many of the messages
-// that it missed as there is room for. The rest of those is fed by the writer as the outbox drains, so that a client on
-// a slow link need not wait for them with everything else. The session's reader calls it, with no lock held.
+// welcomeTime is how long a session's reader gives missed messages before it reads on.
+const welcomeTime = 5 * time.Second
+
+// welcome gives the session what it has coming: its contacts' presence (RFC 6121 §4.2.2), and then the messages that it
+// missed, as fast as they are taken. Who has not taken all of them in welcomeTime, on a slow link, is fed the rest by
+// the writer as the outbox drains, and has his questions answered meanwhile. The session's reader calls it, with no
+// lock held.
 func (s *Session) welcome(ctx context.Context) error {
 	if s.due.contacts {
 		<-s.due.said
@@ -36,7 +41,9 @@ func (s *Session) welcome(ctx context.Context) error {
 	if !missed {
 		return nil
 	}
-	for s.out.size() < s.out.limit/2 {
+	patience, cancel := context.WithTimeout(s.reading, welcomeTime)
+	defer cancel()
+	for s.waitRoom(patience) == nil {
 		if !s.feedLog(ctx) {
 			s.kick()
 			return nil
@@ -165,4 +172,5 @@ func (s *Session) feedEntry(e store.Entry) {
 	}
 	st = st.With(s.account.StanzaID(e.ID), Delay(s.srv.domain, e.Time))
 	s.out.append(s.srv.store.Mark(), e.ID, true, st.Append)
+	s.kick()
 }

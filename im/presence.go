@@ -95,8 +95,8 @@ func (s *Session) gone(j store.Journey, st *stanza.Stanza, stays bool) {
 		}
 	}
 	for to := range s.directed {
-		if !was || a.Blocks(to) {
-			a.say(outgoing{st: st.Addressed(st.From, to)})
+		if covered := was && !a.Blocks(to); !covered || to.Resource() != "" {
+			a.say(outgoing{st: st.Addressed(st.From, to), unseen: covered})
 		}
 	}
 	s.directed = nil
@@ -164,21 +164,26 @@ func (v *Server) tell(ctx context.Context, a *Account, o outgoing) {
 		v.pushPresence(a, stanza.New(stanza.Presence, stanza.Subscribed, b.jid, a.jid))
 	case stanza.Unsubscribe, stanza.Subscribed, stanza.Unsubscribed:
 	default:
-		b.hear(st, o.answer)
+		b.hear(o)
 	}
 }
 
 // hear delivers a presence to the account's sessions (RFC 6121 §8.5.2.1.2, §8.5.3.1), unless its sender is blocked. The
 // answer to a probe is only for a session that is still available: another one would never hear of its end.
-func (b *Account) hear(st *stanza.Stanza, answer bool) {
+func (b *Account) hear(o outgoing) {
+	st := o.st
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.Blocks(st.From) {
 		return
 	}
 	for _, s := range b.Sessions() {
-		full, available := st.To.Resource() != "", s.presence.Load() != nil
-		if full && st.To == s.jid && (available || !answer) || !full && available {
+		available := s.presence.Load() != nil
+		switch {
+		case st.To.Resource() == "" && !available:
+		case st.To.Resource() != "" && st.To != s.jid:
+		case o.answer && !available, o.unseen && available:
+		default:
 			s.push(st, s.jid, 0)
 		}
 	}
@@ -188,7 +193,7 @@ func (b *Account) hear(st *stanza.Stanza, answer bool) {
 func (v *Server) fanOut(a *Account, o outgoing) {
 	for _, b := range v.online() {
 		if b == a || !o.hidden.matches(b.jid) {
-			b.hear(o.st, false)
+			b.hear(o)
 		}
 	}
 }

@@ -141,8 +141,11 @@ func (v *Server) failure(st *stanza.Stanza, err error) *stanza.Stanza {
 		v.log.Error("stanza not handled", slog.String("from", st.From.String()), slog.String("to", st.To.String()), slog.Any("err", err))
 		e = stanza.Bad(stanza.InternalServerError, "Something went wrong in the server; its log has the reason.")
 	}
-	if st.Kind == stanza.Presence && st.Type != "" && st.Type != stanza.Probe {
-		return nil
+	if st.Kind == stanza.Presence {
+		switch st.Type {
+		case stanza.Unavailable, stanza.Subscribe, stanza.Subscribed, stanza.Unsubscribe, stanza.Unsubscribed:
+			return nil // what cannot be told to somebody is not his fault
+		}
 	}
 	return st.Fail(e)
 }

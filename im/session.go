@@ -200,11 +200,13 @@ func (s *Session) Reply(st *stanza.Stanza) { s.send(st, s.jid, s.srv.store.Mark(
 
 // WaitRoom blocks while so much waits for this session that it should not ask for more: its reader calls it before it
 // reads on. It returns the cause when the session's connection ends first.
-func (s *Session) WaitRoom() error {
+func (s *Session) WaitRoom() error { return s.waitRoom(s.reading) }
+
+func (s *Session) waitRoom(ctx context.Context) error {
 	for s.out.size() > s.out.limit/2 {
 		select {
-		case <-s.reading.Done():
-			return context.Cause(s.reading)
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		case <-s.out.room:
 		}
 	}

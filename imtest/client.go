@@ -24,8 +24,11 @@ type Client struct {
 	T      testing.TB
 	Stream *stream.Conn
 	JID    jid.JID
-	ids    int
-	inbox  []*xml.Element // read while fencing, not yet returned by Read
+	// Features are what the server offered last.
+	Features *xml.Element
+
+	ids   int
+	inbox []*xml.Element // read while fencing, not yet returned by Read
 }
 
 // Open connects and secures the connection, up to the features that offer SASL.
@@ -64,11 +67,21 @@ func (c *Client) Begin() *xml.Element {
 	c.must(c.Stream.Open(stream.Header{To: "localhost"}))
 	_, err := c.Stream.Header()
 	c.must(err)
-	return c.Read()
+	c.Features = c.Read()
+	return c.Features
 }
 
 // SignIn authenticates; the error is the condition and text of the server's refusal.
 func (c *Client) SignIn(user, password string) error {
+	c.T.Helper()
+	if el := c.Authenticate(user, password); el != nil {
+		return fmt.Errorf("%s: %s", el.First().Name.Local, textOf(el))
+	}
+	return nil
+}
+
+// Authenticate runs one SASL exchange and returns the server's refusal, nil when there was none.
+func (c *Client) Authenticate(user, password string) (failure *xml.Element) {
 	c.T.Helper()
 	x, err := sasl.NewClient(user, password, "")
 	c.must(err)
@@ -78,7 +91,7 @@ func (c *Client) SignIn(user, password string) error {
 	for {
 		el := c.Read()
 		if el.Name.Local == "failure" {
-			return fmt.Errorf("%s: %s", el.First().Name.Local, textOf(el))
+			return el
 		}
 		in, err := sasl.Decode(el.Text())
 		c.must(err)
@@ -106,6 +119,11 @@ func textOf(el *xml.Element) string {
 func (c *Client) Bind(resource string) {
 	c.T.Helper()
 	c.Begin()
+	c.bind(resource)
+}
+
+func (c *Client) bind(resource string) {
+	c.T.Helper()
 	c.Send(fmt.Sprintf("<iq type='set' id='bind'><bind xmlns='%s'><resource>%s</resource></bind></iq>", stream.NSBind, resource))
 	el := c.Read()
 	bound := el.Child(stream.NSBind, "bind")

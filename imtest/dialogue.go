@@ -3,7 +3,7 @@ package imtest
 import (
 	"bufio"
 	"bytes"
-	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -22,25 +22,37 @@ import (
 // A dialogue is a list of lines; what a line needs more of follows indented. Text from # on is a comment, at the
 // beginning of a line.
 //
-//	set timeout 2                        before the first account: a setting of the server, by its key
-//	accounts alice bob
-//	alice/a connects                     signs in and binds
+//	set timeout 2                        before the server starts: a setting of it, by its key
+//	accounts alice bob                   these are made; the server starts, if it has not
+//	remove bob                           his account is removed, as its administrator does it
 //	alice/a is online                    connects, sends presence and forgets what comes of it
+//	alice/a connects                     signs in and binds; is offered what stands below, if anything does
+//	x opens                              the same without signing in: x is any name
+//	x signs in as alice [with PASSWORD]  is offered what stands below, if anything does
+//	x is refused as alice with PASSWORD  with the SASL failure below
+//	x binds phone                        from now on x is a session
 //	alice/a sends                        what stands below, as it stands
 //	    <message to='bob@localhost'>…
 //	bob/b gets                           the next stanza is the one below
 //	    <message from='alice@localhost/a' …>
-//	bob/b gets any order                 the next stanzas are those below, one a line block each
+//	bob/b gets any order                 the next stanzas are those below, one a line, in whatever order
 //	bob/b gets nothing                   the server has nothing more to say to bob/b, nor had anybody
+//	bob/b forgets                        reads and forgets what there is
+//	alice/a asks whoelse                 writes that to the service contact, as chat
+//	alice/a is told                      the service contact's answer, line for line
+//	    1 person online:
+//	    bob
 //	everybody settles                    all read and forget what there is
 //	bob/b is closed                      the stream ends; with the stream error below, if there is one
 //	bob/b leaves                         closes its stream in order
+//	bob/b is lost                        its connection breaks
+//	stop                                 the server stops
 //	restart                              the server stops in order and starts anew on the same data
 //	wait 2.5                             seconds
 //
-// In what is expected, the value * stands for any value that is there, and {name} for a value that is remembered and
-// has to be the same wherever {name} stands again; in what is sent, {name} is replaced by it. <any/> stands for any
-// one element.
+// In what is expected, the value * stands for any value that is there, * inside a value for any text, and {name} for a
+// value that is remembered and has to be the same wherever {name} stands again; in what is sent, {name} is replaced by
+// it. <any/> stands for any one element, and <more/> allows others anywhere between its neighbours.
 func Play(t *testing.T, dir string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*.txt"))
@@ -116,8 +128,18 @@ func (d *dialogue) step(l line) {
 		d.start()
 		d.server.Account(l.words[1:]...)
 		return
+	case "remove":
+		for _, name := range l.words[1:] {
+			if _, err := d.server.Accounts().Remove(d.server.ctx, name); err != nil {
+				d.t.Fatalf("%s:%d: %v", d.file, l.n, err)
+			}
+		}
+		return
 	case "everybody":
 		Settle(d.everybody()...)
+		return
+	case "stop":
+		go d.server.Stop() // which the end of the test waits for
 		return
 	case "restart":
 		engine := d.server.Engine
@@ -139,20 +161,17 @@ func (d *dialogue) step(l line) {
 
 // client plays a line that is about one client.
 func (d *dialogue) client(l line, who, what string) {
-	c := d.clients[who]
-	if c == nil && what != "connects" && what != "is online" {
-		d.t.Fatalf("%s:%d: %s is not connected", d.file, l.n, who)
-	}
 	below := strings.Join(l.below, "")
 	switch what {
-	case "connects", "is online":
-		c = d.server.Connect(d.t, who)
-		d.clients[who] = c
-		d.order = append(d.order, who)
-		if what == "is online" {
-			c.Send("<presence/>")
-			c.Settle()
-		}
+	case "opens", "connects", "is online":
+		d.comes(l, who, what, below)
+		return
+	}
+	c := d.clients[who]
+	if c == nil {
+		d.t.Fatalf("%s:%d: %s is not connected", d.file, l.n, who)
+	}
+	switch what {
 	case "sends":
 		c.Send(d.fill(below))
 	case "gets":
@@ -161,13 +180,87 @@ func (d *dialogue) client(l line, who, what string) {
 		d.anyOrder(l, c)
 	case "gets nothing":
 		d.nothing(l, c)
+	case "forgets":
+		c.Settle()
+	case "is told":
+		d.told(l, c)
 	case "is closed":
 		d.closed(l, c, below)
+		d.forget(who)
 	case "leaves":
 		c.Leave()
 		d.forget(who)
+	case "is lost":
+		_ = c.Stream.Close()
+		d.forget(who)
 	default:
-		d.t.Fatalf("%s:%d: %q is nothing that a client can do", d.file, l.n, what)
+		d.says(l, c, below)
+	}
+}
+
+// comes connects a client.
+func (d *dialogue) comes(l line, who, what, below string) {
+	d.start()
+	var c *Client
+	if what == "opens" {
+		c = d.server.Open(d.t)
+	} else {
+		c = d.server.Connect(d.t, who)
+	}
+	d.clients[who] = c
+	d.order = append(d.order, who)
+	if below != "" {
+		d.expect(l, c.Features, d.parse(l, below))
+	}
+	if what == "is online" {
+		c.Send("<presence/>")
+		c.Settle()
+	}
+}
+
+// says plays the lines that have words of their own.
+func (d *dialogue) says(l line, c *Client, below string) {
+	words := l.words[1:]
+	after := func(n int) string { return strings.Join(words[n:], " ") }
+	switch {
+	case words[0] == "asks" && len(words) > 1:
+		c.Send(xml.New(stanza.NSClient, "message", xml.A("to", "localhost"), xml.A("type", "chat"), xml.A("id", "asked")).
+			With(xml.New(stanza.NSClient, "body").WithText(d.fill(after(1)))).String())
+	case strings.HasPrefix(after(0), "signs in as ") && len(words) > 3:
+		password := Password
+		if len(words) > 5 {
+			password = after(5)
+		}
+		if failure := c.Authenticate(words[3], password); failure != nil {
+			d.t.Errorf("%s:%d: refused: %s", d.file, l.n, failure)
+			return
+		}
+		c.Begin()
+		if below != "" {
+			d.expect(l, c.Features, d.parse(l, below))
+		}
+	case strings.HasPrefix(after(0), "is refused as ") && len(words) > 5:
+		failure := c.Authenticate(words[3], after(5))
+		if failure == nil {
+			d.t.Errorf("%s:%d: was let in", d.file, l.n)
+			return
+		}
+		d.expect(l, failure, d.parse(l, below))
+	case words[0] == "binds" && len(words) == 2:
+		c.bind(words[1])
+	default:
+		d.t.Fatalf("%s:%d: %q is nothing that a client can do", d.file, l.n, after(0))
+	}
+}
+
+// told expects an answer of the service contact.
+func (d *dialogue) told(l line, c *Client) {
+	st := c.Next()
+	want := d.fill(strings.Join(l.below, "\n"))
+	if st.Kind != stanza.Message || st.From.String() != "localhost" || st.To != c.JID || st.Type != stanza.Chat || st.ID == "" || st.Len() != 1 {
+		d.t.Errorf("%s:%d: got %s, which is no answer of the service contact", d.file, l.n, st)
+	} else if !same(st.Body(), want, d.vars) {
+		d.t.Errorf("%s:%d: told\n%s\ninstead of\n%s", d.file, l.n, st.Body(), want)
 	}
 }
 
@@ -191,11 +284,13 @@ func (d *dialogue) forget(who string) {
 	}
 }
 
-// everybody are the clients that are connected, in the order in which they came.
+// everybody are the clients that have a session, in the order in which they came.
 func (d *dialogue) everybody() []*Client {
 	var all []*Client
 	for _, who := range d.order {
-		all = append(all, d.clients[who])
+		if c := d.clients[who]; !c.JID.IsZero() {
+			all = append(all, c)
+		}
 	}
 	return all
 }
@@ -212,6 +307,7 @@ func (d *dialogue) nothing(l line, c *Client) {
 
 func (d *dialogue) closed(l line, c *Client, below string) {
 	var last *xml.Element
+	_ = c.Stream.SetReadDeadline(time.Now().Add(patience))
 	for {
 		el, err := c.Stream.Read()
 		if err != nil {
@@ -222,7 +318,7 @@ func (d *dialogue) closed(l line, c *Client, below string) {
 			d.t.Errorf("%s:%d: got %s", d.file, l.n, el)
 		}
 	}
-	d.forget(c.JID.Local() + "/" + c.JID.Resource())
+	_ = c.Stream.Close()
 	if below == "" {
 		return
 	}
@@ -243,8 +339,9 @@ func (d *dialogue) anyOrder(l line, c *Client) {
 		got := c.Read()
 		found := -1
 		for i, w := range want {
-			if match(got, w, d.vars) == "" {
-				found = i
+			known := maps.Clone(d.vars)
+			if match(got, w, known) == "" {
+				found, d.vars = i, known
 				break
 			}
 		}
@@ -263,7 +360,9 @@ func (d *dialogue) expect(l line, got, want *xml.Element) {
 }
 
 func (d *dialogue) parse(l line, s string) *xml.Element {
-	s = strings.Replace(s, "<stream:error>", "<stream:error xmlns:stream='"+stream.NS+"'>", 1)
+	for _, name := range []string{"<stream:error", "<stream:features"} {
+		s = strings.Replace(s, name+">", name+" xmlns:stream='"+stream.NS+"'>", 1)
+	}
 	el, err := xml.Parse(s, stanza.NSClient, xml.Limits{})
 	if err != nil {
 		d.t.Fatalf("%s:%d: %v in %s", d.file, l.n, err, s)
@@ -277,75 +376,4 @@ func (d *dialogue) fill(s string) string {
 		s = strings.ReplaceAll(s, "{"+name+"}", value)
 	}
 	return s
-}
-
-// match compares an element with what is expected; "" when it is that.
-func match(got, want *xml.Element, vars map[string]string) string {
-	if want.Name.Local == "any" {
-		return ""
-	}
-	if got.Name != want.Name {
-		return fmt.Sprintf("element {%s}%s instead of {%s}%s", got.Name.Space, got.Name.Local, want.Name.Space, want.Name.Local)
-	}
-	at := "<" + got.Name.Local + ">"
-	for _, a := range want.Attrs {
-		v, ok := attr(got, a.Name)
-		if !ok {
-			return at + " lacks " + a.Name.Local
-		}
-		if !same(v, a.Value, vars) {
-			return fmt.Sprintf("%s has %s=%q instead of %q", at, a.Name.Local, v, a.Value)
-		}
-	}
-	for _, a := range got.Attrs {
-		if _, ok := attr(want, a.Name); !ok {
-			return fmt.Sprintf("%s has %s=%q, which was not expected", at, a.Name.Local, a.Value)
-		}
-	}
-	if g, w := strings.TrimSpace(got.Text()), strings.TrimSpace(want.Text()); !same(g, w, vars) {
-		return fmt.Sprintf("%s says %q instead of %q", at, g, w)
-	}
-	if got.Len() != want.Len() {
-		return fmt.Sprintf("%s has %d children instead of %d", at, got.Len(), want.Len())
-	}
-	gots := make([]*xml.Element, 0, got.Len())
-	for el := range got.Children() {
-		gots = append(gots, el)
-	}
-	i := 0
-	for w := range want.Children() {
-		if diff := match(gots[i], w, vars); diff != "" {
-			return diff
-		}
-		i++
-	}
-	return ""
-}
-
-func attr(el *xml.Element, n xml.Name) (string, bool) {
-	for _, a := range el.Attrs {
-		if a.Name == n {
-			return a.Value, true
-		}
-	}
-	return "", false
-}
-
-// same compares a value with an expected one that may be *, or {name}, or have {name} inside.
-func same(got, want string, vars map[string]string) bool {
-	if want == "*" {
-		return got != ""
-	}
-	if name, ok := strings.CutPrefix(want, "{"); ok && strings.HasSuffix(name, "}") {
-		name = strings.TrimSuffix(name, "}")
-		if known, ok := vars[name]; ok {
-			return known == got
-		}
-		vars[name] = got
-		return true
-	}
-	for name, value := range vars {
-		want = strings.ReplaceAll(want, "{"+name+"}", value)
-	}
-	return got == want
 }

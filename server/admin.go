@@ -195,13 +195,8 @@ func OpenAdmin(ctx context.Context, c config.Config) (a *Admin, done func() erro
 		}
 		return nil
 	}
-	domain := c.Domain
-	if !c.Asked("domain") {
-		if known, err := st.KV.Get(ctx, 0, keyDomain); err == nil {
-			domain = string(known)
-		}
-	}
-	if err = RecordDomain(ctx, st, domain); err == nil {
+	domain, err := RecordDomain(ctx, st, c)
+	if err == nil {
 		a = &Admin{Domain: domain}
 		a.Accounts, err = auth.Open(ctx, st, auth.Options{Domain: domain, Iterations: c.Auth.Iterations})
 	}

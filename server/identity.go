@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"parley/c2s"
+	"parley/config"
 	"parley/ext/register"
 	"parley/store"
 )
@@ -39,38 +40,39 @@ func (e *DomainError) Error() string {
 	return fmt.Sprintf("the data belongs to the domain %s, not to %s", e.Recorded, e.Asked)
 }
 
-// recordDomain writes down at the first start whose data this is and that all accounts are each other's contacts;
-// neither ever changes by itself.
-func (s *Server) recordDomain(ctx context.Context) error {
-	return RecordDomain(ctx, s.store, s.config.Domain)
-}
-
-// RecordDomain records the domain of a new data directory, and refuses another one than is recorded, with a
-// *DomainError.
-func RecordDomain(ctx context.Context, st *store.Store, domain string) error {
+// RecordDomain returns the domain of a data directory. At the first start it writes down whose data this is, and that
+// all accounts are each other's contacts; neither ever changes by itself. Another domain than is recorded, if somebody
+// asked for it, is a *DomainError once there are accounts.
+func RecordDomain(ctx context.Context, st *store.Store, c config.Config) (string, error) {
 	known, err := st.KV.Get(ctx, 0, keyDomain)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return "", fmt.Errorf("server: read the domain: %w", err)
+	}
 	switch {
-	case err == nil && string(known) == domain:
-		return nil
-	case err == nil:
-		return &DomainError{Recorded: string(known), Asked: domain}
-	case !errors.Is(err, store.ErrNotFound):
-		return fmt.Errorf("server: read the domain: %w", err)
+	case len(known) > 0 && (!c.Asked("domain") || c.Domain == string(known)):
+		return string(known), nil
+	case len(known) > 0:
+		for _, err := range st.KV.All(ctx, 0, "account/") {
+			if err != nil {
+				return "", fmt.Errorf("server: look for accounts: %w", err)
+			}
+			return "", &DomainError{Recorded: string(known), Asked: c.Domain}
+		}
 	}
 	j, err := st.Begin(ctx)
 	if err != nil {
-		return fmt.Errorf("server: record the domain: %w", err)
+		return "", fmt.Errorf("server: record the domain: %w", err)
 	}
-	err = errors.Join(st.KV.Set(j, 0, keyDomain, []byte(domain)), st.KV.Set(j, 0, keyContacts, []byte("everyone")))
+	err = errors.Join(st.KV.Set(j, 0, keyDomain, []byte(c.Domain)), st.KV.Set(j, 0, keyContacts, []byte("everyone")))
 	m := j.Mark()
 	j.End()
 	if err == nil {
 		err = st.Wait(ctx, m)
 	}
 	if err != nil {
-		return fmt.Errorf("server: record the domain: %w", err)
+		return "", fmt.Errorf("server: record the domain: %w", err)
 	}
-	return nil
+	return c.Domain, nil
 }
 
 // registrar lets strangers make accounts, where that is allowed.
@@ -84,7 +86,7 @@ func (s *Server) registrar() c2s.Registrar {
 }
 
 // admin is what the control socket works on.
-func (s *Server) admin() *Admin { return &Admin{Accounts: s.accounts} }
+func (s *Server) admin() *Admin { return &Admin{Accounts: s.accounts, Domain: s.config.Domain} }
 
 // certificate reads the configured certificate, or the self-signed one of the data directory, which is made at the
 // first start.
@@ -101,7 +103,8 @@ func (s *Server) certificate(kept bool) (*tls.Certificate, error) {
 			s.facts.Fingerprint = Fingerprint(&pair)
 			return &pair, err
 		}
-		if _, err := os.Stat(keyFile); errors.Is(err, fs.ErrNotExist) {
+		if known, err := tls.LoadX509KeyPair(certFile, keyFile); errors.Is(err, fs.ErrNotExist) ||
+			err == nil && known.Leaf.VerifyHostname(s.config.Domain) != nil { // made while the domain was another one
 			if err := makeKey(certFile, keyFile, s.config.Domain); err != nil {
 				return nil, err
 			}

@@ -74,10 +74,10 @@ func NewWith(ctx context.Context, c config.Config, log *slog.Logger, parts Parts
 
 // build is what New consists of, top to bottom.
 func (s *Server) build(ctx context.Context, parts Parts) (err error) {
-	c, log := s.config, s.log
 	if err := s.openStore(ctx, parts); err != nil {
 		return err
 	}
+	c, log := s.config, s.log
 	s.accounts, err = auth.Open(ctx, s.store, auth.Options{Domain: c.Domain, Iterations: c.Auth.Iterations, Logger: log})
 	if err != nil {
 		return fmt.Errorf("server: %w", err)
@@ -133,7 +133,12 @@ func (s *Server) openStore(ctx context.Context, parts Parts) error {
 			s.log.Error("the store has stopped", slog.Any("err", err))
 		}
 	})
-	return s.recordDomain(ctx)
+	domain, err := RecordDomain(ctx, s.store, s.config)
+	if err != nil {
+		return err
+	}
+	s.config.Domain, s.facts.Domain = domain, domain
+	return nil
 }
 
 // openHall builds the hall and its extensions. The order is that in which they see a stanza.

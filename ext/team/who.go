@@ -30,6 +30,7 @@ type person struct {
 	jid   jid.JID
 	state string
 	last  time.Time // when offline: when they were last here
+	mine  bool      // the caller has blocked them
 }
 
 // whoelse is who else is available now, by name. Who has blocked the caller is not among them; whom the caller has
@@ -38,7 +39,7 @@ func (t *Team) whoelse(s *im.Session) []person {
 	var people []person
 	for _, a := range t.srv.Online() {
 		if state := stateOf(a); state != offline && visible(a, s) {
-			people = append(people, person{jid: a.JID(), state: state})
+			people = append(people, person{jid: a.JID(), state: state, mine: s.Account().Blocks(a.JID())})
 		}
 	}
 	return sorted(people)
@@ -62,7 +63,7 @@ func (t *Team) whoelsesince(ctx context.Context, s *im.Session, d time.Duration)
 		if !visible(a, s) {
 			continue
 		}
-		p := person{jid: a.JID(), state: stateOf(a), last: v.last}
+		p := person{jid: a.JID(), state: stateOf(a), last: v.last, mine: s.Account().Blocks(a.JID())}
 		if p.state == offline && v.online {
 			p.last = now // he has just gone
 		}
@@ -150,6 +151,9 @@ func lines(heading string, people []person) string {
 			b.WriteString(" (away)")
 		case offline:
 			b.WriteString(" (last here " + p.last.UTC().Format("2006-01-02 15:04:05") + " UTC)")
+		}
+		if p.mine {
+			b.WriteString(" (blocked by you)")
 		}
 	}
 	return b.String()

@@ -14,6 +14,7 @@ import (
 
 	"parley/auth"
 	"parley/client"
+	"parley/config"
 	"parley/server"
 	"parley/store"
 	"parley/store/sqlite"
@@ -124,7 +125,7 @@ func kill(t *testing.T, dir string, rounds int, unheld bool, check func(*history
 func prepare(t *testing.T) string {
 	dir := t.TempDir()
 	within(t, dir, func(ctx context.Context, st *store.Store) {
-		if err := server.RecordDomain(ctx, st, "localhost"); err != nil {
+		if _, err := server.RecordDomain(ctx, st, config.Default()); err != nil {
 			t.Fatal(err)
 		}
 		a, err := auth.Open(ctx, st, auth.Options{Domain: "localhost", Iterations: 4096})

@@ -150,9 +150,18 @@ func (c *Conn) Write(p []byte) error {
 // Send writes one element; for negotiation, where there is no outbox yet.
 func (c *Conn) Send(el *xml.Element) error { return c.Write(Append(nil, el)) }
 
-// Append renders el as a first-level element of a stream for jabber:client.
+// Append renders el as a first-level element of a stream for jabber:client. The stream's own elements get the prefix that
+// Open declares, because there are peers that know them by it (RFC 6120 §4.8.5).
 func Append(dst []byte, el *xml.Element) []byte {
-	return el.Append(dst, "jabber:client")
+	if el.Name.Space != NS || len(el.Attrs) > 0 {
+		return el.Append(dst, "jabber:client")
+	}
+	dst = append(append(dst, "<stream:"...), el.Name.Local...)
+	if el.Empty() {
+		return append(dst, '/', '>')
+	}
+	dst = el.AppendInside(append(dst, '>'), "jabber:client")
+	return append(append(append(dst, "</stream:"...), el.Name.Local...), '>')
 }
 
 // Secure turns the stream into a protected one, as the server or as the client; both sides open it anew afterwards.

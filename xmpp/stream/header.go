@@ -1,6 +1,9 @@
 package stream
 
 import (
+	"strconv"
+	"strings"
+
 	"parley/xmpp/xml"
 )
 
@@ -46,10 +49,18 @@ func (c *Conn) Header() (Header, error) {
 		return h, &Error{Condition: BadFormat, Text: "A stream begins with <stream:stream>."}
 	case el.Name.Space != NS || c.scan.Default() != "jabber:client":
 		return h, &Error{Condition: InvalidNamespace, Text: "The stream's namespaces are " + NS + " and jabber:client."}
-	case h.Version == "" || h.Version[0] == '0':
+	case !modern(h.Version):
 		return h, &Error{Condition: UnsupportedVersion, Text: "XMPP 1.0 is needed."}
 	}
 	return h, nil
+}
+
+// modern tells whether a version is one of XMPP 1.0 or later (RFC 6120 §4.7.5).
+func modern(version string) bool {
+	major, minor, ok := strings.Cut(version, ".")
+	n, err := strconv.ParseUint(major, 10, 31)
+	_, alsoErr := strconv.ParseUint(minor, 10, 31)
+	return ok && err == nil && alsoErr == nil && n >= 1
 }
 
 // Features is the list of what the server offers next (RFC 6120 §4.3.2).
