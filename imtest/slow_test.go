@@ -118,7 +118,7 @@ func TestSlowLink(t *testing.T) {
 		}
 	}
 	took := time.Since(began)
-	if pings < messages/500/2 {
+	if took > 15*time.Second && pings < messages/500/2 { // sooner than that, they come behind the messages
 		t.Errorf("%d pings were answered while the messages came", pings)
 	}
 	grown := int64(most) - int64(before)
