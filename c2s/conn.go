@@ -78,8 +78,24 @@ func (c *conn) run(ctx context.Context) {
 	c.leave(ctx, cancel, err)
 }
 
+// caught turns a panic into the end of this stream, and of no other. It is deferred.
+func (c *conn) caught(err *error) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	who := c.addr.String()
+	if c.session != nil {
+		who = c.session.JID().String()
+	}
+	c.log.Error("panic while a connection was served", slog.String("who", who),
+		slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+	*err = &stream.Error{Condition: stream.InternalServerError}
+}
+
 // serve moves elements from the connection to the session until one of them ends.
-func (c *conn) serve(ctx context.Context) error {
+func (c *conn) serve(ctx context.Context) (err error) {
+	defer c.caught(&err)
 	_ = c.stream.SetReadDeadline(time.Time{})
 	if c.over() { // End may have come before the deadline was lifted
 		return nil
@@ -101,22 +117,10 @@ func (c *conn) serve(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := c.receive(ctx, el); err != nil {
+		if err := c.session.Receive(ctx, el); err != nil {
 			return err
 		}
 	}
-}
-
-// receive hands one element to the session. A panic ends this stream, and no other.
-func (c *conn) receive(ctx context.Context, el *xml.Element) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			c.log.Error("panic while a stanza was handled", slog.String("jid", c.session.JID().String()),
-				slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
-			err = &stream.Error{Condition: stream.InternalServerError}
-		}
-	}()
-	return c.session.Receive(ctx, el)
 }
 
 // leave ends the session, flushes what it was still owed, and closes the stream in order as far as that is possible.
@@ -130,9 +134,7 @@ func (c *conn) leave(ctx context.Context, cancel context.CancelFunc, err error) 
 		why = se
 	}
 	alive := err == nil || why != nil || errors.Is(err, io.EOF) // else the connection is lost
-	if c.session != nil {
-		c.srv.Hall.Close(ctx, c.session, status(why))
-	}
+	c.close(ctx, status(why))
 	if !alive {
 		_ = c.stream.Close() // frees a writer that waits for a dead peer
 	}
@@ -156,6 +158,15 @@ func (c *conn) leave(ctx context.Context, cancel context.CancelFunc, err error) 
 		_ = c.stream.End()
 	}
 	c.stream.Linger(time.Second)
+}
+
+// close ends the session, if there is one.
+func (c *conn) close(ctx context.Context, why string) {
+	var err error // is in the log
+	defer c.caught(&err)
+	if c.session != nil {
+		c.srv.Hall.Close(ctx, c.session, why)
+	}
 }
 
 // flush writes what is left in the outbox, once it is durable. The feeds have ended with c.ctx: who goes does not wait for
@@ -193,16 +204,22 @@ func (c *conn) Wake() {
 
 // write writes what the session has for its client until there is nothing more for now.
 func (c *conn) write(ctx context.Context) {
+	var err error
+	defer func() {
+		if err != nil {
+			_ = c.stream.Close() // the reader sees it and leaves
+			c.halt()
+		}
+	}()
+	defer c.caught(&err)
 	var p []byte
 	for {
 		next, id := c.session.Next(ctx, p)
 		if next == nil {
 			return
 		}
-		if err := c.stream.Write(next); err != nil {
+		if err = c.stream.Write(next); err != nil {
 			c.log.Debug("not written", slog.String("jid", c.session.JID().String()), slog.Any("err", err))
-			_ = c.stream.Close() // the reader sees it and leaves
-			c.halt()
 			return
 		}
 		c.session.Wrote(id)

@@ -23,7 +23,8 @@ func newID() string { return rand.Text() }
 
 // negotiate brings the connection from its first byte to a bound session (RFC 6120 §4 to §7). All of it has to
 // happen within preAuthTime.
-func (c *conn) negotiate(ctx context.Context) error {
+func (c *conn) negotiate(ctx context.Context) (err error) {
+	defer c.caught(&err)
 	deadline := time.Now().Add(preAuthTime)
 	if err := c.until(deadline); err != nil {
 		return err
@@ -37,7 +38,6 @@ func (c *conn) negotiate(ctx context.Context) error {
 		if err := c.open(); err != nil {
 			return err
 		}
-		var err error
 		switch {
 		case c.mode == StartTLS && c.stream.TLS() == nil:
 			err = c.startTLS(deadline)
@@ -64,9 +64,13 @@ func (c *conn) until(t time.Time) error {
 	return nil
 }
 
-// secure does the TLS handshake.
+// secure does the TLS handshake, which has handshakeTime, and no more than is left until the deadline.
 func (c *conn) secure(deadline time.Time) error {
-	if err := c.until(time.Now().Add(handshakeTime)); err != nil {
+	end := time.Now().Add(handshakeTime)
+	if end.After(deadline) {
+		end = deadline
+	}
+	if err := c.until(end); err != nil {
 		return err
 	}
 	if err := c.stream.Secure(c.srv.TLS, true); err != nil {

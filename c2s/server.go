@@ -116,13 +116,15 @@ func (v *Server) Carry(ctx context.Context, nc net.Conn, mode Mode) {
 		_ = nc.Close()
 		return
 	}
-	v.wg.Go(func() {
+	go func() {
+		defer v.wg.Done()
 		defer v.forget(c)
 		c.run(ctx)
-	})
+	}()
 }
 
-// admit counts a connection in, or refuses it before it costs anything.
+// admit counts a connection in, or refuses it before it costs anything. Whom it counts Shutdown waits for, even if he
+// comes at the same moment.
 func (v *Server) admit(c *conn) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -132,6 +134,7 @@ func (v *Server) admit(c *conn) bool {
 	if v.Rates && !c.addr.IsLoopback() && v.unsigned[c.network] >= maxUnsignedPer {
 		return false
 	}
+	v.wg.Add(1)
 	v.conns[c] = struct{}{}
 	v.waiting++
 	v.unsigned[c.network]++

@@ -26,13 +26,14 @@ const maxBlocked = 5000
 // were blocked; 0: no account of this server.
 type blockList map[jid.JID]store.Owner
 
-// matches follows the order of XEP-0191 §5: full address, bare address, domain with resource, domain.
-func (b *blockList) matches(who jid.JID) bool {
-	if b == nil || len(*b) == 0 {
+// blocks tells whether who is on a list. It follows the order of XEP-0191 §5: full address, bare address, domain. An
+// address that has been given to another account since is not meant.
+func (v *Server) blocks(list *blockList, who jid.JID) bool {
+	if len(*list) == 0 {
 		return false
 	}
 	for _, j := range [...]jid.JID{who, who.Bare(), who.Server()} {
-		if _, ok := (*b)[j]; ok {
+		if meant, ok := (*list)[j]; ok && v.ownerOf(j) == meant {
 			return true
 		}
 	}
@@ -80,7 +81,7 @@ func (v *Server) ownerOf(j jid.JID) store.Owner {
 
 // Blocks tells whether the account has blocked who. An account's own sessions never block each other (XEP-0191 §5).
 func (a *Account) Blocks(who jid.JID) bool {
-	return a.blocked.Load().matches(who) && who.Bare() != a.jid
+	return a.srv.blocks(a.blocked.Load(), who) && who.Bare() != a.jid
 }
 
 // Blocked is the account's block list, sorted.
@@ -129,18 +130,42 @@ func (a *Account) SetBlocked(j store.Journey, on bool, who []jid.JID, push *xml.
 	if err := a.srv.store.KV.Set(j, a.owner, KeyBlocked, next.encode()); err != nil {
 		return refusal(fmt.Errorf("im: save block list: %w", err))
 	}
-	before := a.presences(stanza.Unavailable)
+	gone := make(map[jid.JID][]*stanza.Stanza, len(changed)) // what those who are blocked now are told
+	if on {
+		for _, k := range changed {
+			gone[k] = a.withdrawn(k)
+		}
+	}
 	a.blocked.Store(&next)
 	a.pushTo(push, j.Mark(), func(s *Session) bool { return s.blockPush.Load() })
 	for _, k := range changed {
 		if on {
-			a.sayTo(k, before)
+			a.sayTo(k, gone[k])
 		} else {
-			a.sayTo(k, a.presences(""))
+			a.sayTo(k, a.presences())
 			a.sayTo(k, []*stanza.Stanza{stanza.New(stanza.Presence, stanza.Probe, a.jid, jid.JID{})}) // and who is he now?
 		}
 	}
 	return nil
+}
+
+// withdrawn is what who has to hear so that nobody of this account is left in his view: the end of the sessions that
+// are available, and of those that have sent him directed presence, which is then forgotten. The caller holds a.mu.
+func (a *Account) withdrawn(who jid.JID) []*stanza.Stanza {
+	var out []*stanza.Stanza
+	for _, s := range a.Sessions() {
+		seen := s.presence.Load() != nil
+		for to := range s.directed {
+			if to == who || to.Bare() == who {
+				seen = true
+				delete(s.directed, to)
+			}
+		}
+		if seen {
+			out = append(out, stanza.New(stanza.Presence, stanza.Unavailable, s.jid, jid.JID{}))
+		}
+	}
+	return out
 }
 
 // refusal turns a store that is full into what the sender of a request is told.

@@ -11,19 +11,13 @@ import (
 	"parley/xmpp/xml"
 )
 
-// presences is what the account's available sessions say: their last presence, or, for typ unavailable, their going.
-// The caller holds a.mu.
-func (a *Account) presences(typ string) []*stanza.Stanza {
+// presences is what the account's available sessions say. The caller holds a.mu.
+func (a *Account) presences() []*stanza.Stanza {
 	var out []*stanza.Stanza
 	for _, s := range a.Sessions() {
-		p := s.presence.Load()
-		if p == nil {
-			continue
+		if p := s.presence.Load(); p != nil {
+			out = append(out, p)
 		}
-		if typ == stanza.Unavailable {
-			p = stanza.New(stanza.Presence, stanza.Unavailable, s.jid, jid.JID{})
-		}
-		out = append(out, p)
 	}
 	return out
 }
@@ -61,7 +55,7 @@ func (s *Session) setPresence(j store.Journey, st *stanza.Stanza) error {
 	a.say(outgoing{st: st, wide: true})
 	if first {
 		a.say(outgoing{st: a.srv.greeting(s.jid), to: []*Session{s}})
-		for _, p := range a.presences("") { // what the account's other devices say (RFC 6121 §4.2.2)
+		for _, p := range a.presences() { // what the account's other devices say (RFC 6121 §4.2.2)
 			if p.From != s.jid {
 				a.say(outgoing{st: p, to: []*Session{s}})
 			}
@@ -95,8 +89,8 @@ func (s *Session) gone(j store.Journey, st *stanza.Stanza, stays bool) {
 		}
 	}
 	for to := range s.directed {
-		if covered := was && !a.Blocks(to); !covered || to.Resource() != "" {
-			a.say(outgoing{st: st.Addressed(st.From, to), unseen: covered})
+		if !was || to.Resource() != "" {
+			a.say(outgoing{st: st.Addressed(st.From, to), unseen: was})
 		}
 	}
 	s.directed = nil
@@ -161,6 +155,9 @@ func (v *Server) tell(ctx context.Context, a *Account, o outgoing) {
 	case stanza.Probe:
 		v.probe(ctx, b, st.From, nil)
 	case stanza.Subscribe: // everybody here is a contact already
+		if b.Blocks(a.jid) {
+			return
+		}
 		v.pushPresence(a, stanza.New(stanza.Presence, stanza.Subscribed, b.jid, a.jid))
 	case stanza.Unsubscribe, stanza.Subscribed, stanza.Unsubscribed:
 	default:
@@ -183,6 +180,7 @@ func (b *Account) hear(o outgoing) {
 		case st.To.Resource() == "" && !available:
 		case st.To.Resource() != "" && st.To != s.jid:
 		case o.answer && !available, o.unseen && available:
+		case o.wide && b.jid != st.From.Bare() && b.srv.blocks(o.hidden, s.jid): // one of its resources is blocked
 		default:
 			s.push(st, s.jid, 0)
 		}
@@ -192,7 +190,7 @@ func (b *Account) hear(o outgoing) {
 // fanOut delivers a presence of account a to everybody online who may see it, and to a's own sessions.
 func (v *Server) fanOut(a *Account, o outgoing) {
 	for _, b := range v.online() {
-		if b == a || !o.hidden.matches(b.jid) {
+		if b == a || !v.blocks(o.hidden, b.jid) {
 			b.hear(o)
 		}
 	}
@@ -205,7 +203,7 @@ func (v *Server) probe(ctx context.Context, a *Account, from jid.JID, then func(
 	a.mu.Lock()
 	var known []*stanza.Stanza
 	if a.jid != from.Bare() && !a.Blocks(from) {
-		known = a.presences("")
+		known = a.presences()
 	}
 	for _, p := range known {
 		a.say(outgoing{st: p.Addressed(p.From, from), answer: true})

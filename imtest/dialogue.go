@@ -143,7 +143,7 @@ func (d *dialogue) step(l line) {
 		return
 	case "restart":
 		engine := d.server.Engine
-		for _, c := range d.everybody() {
+		for _, c := range d.clients {
 			go c.hangUp()
 		}
 		d.server.Stop()

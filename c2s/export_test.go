@@ -1,0 +1,87 @@
+package c2s
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// What the tests outside of the package need to know of its inside.
+const (
+	PreAuthTime    = preAuthTime
+	PreAuthTotal   = preAuthTotal
+	PreAuthStanza  = preAuthStanza
+	HandshakeTime  = handshakeTime
+	CloseTime      = closeTime
+	MaxUnsigned    = maxUnsigned
+	MaxUnsignedPer = maxUnsignedPer
+	BurstMessages  = burstMessages
+	PerSecond      = perSecond
+)
+
+// Counts are the connections that have not signed in, and all.
+func (v *Server) Counts() (unsigned, all int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.waiting, len(v.conns)
+}
+
+// Networks is how many networks have connections that have not signed in.
+func (v *Server) Networks() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return len(v.unsigned)
+}
+
+// Held is a connection that was counted in and is not served.
+type Held struct {
+	v *Server
+	c *conn
+}
+
+// Admit counts a connection from an address in, or tells that it was refused.
+func (v *Server) Admit(addr netip.Addr) (*Held, bool) {
+	near, far := net.Pipe()
+	_ = near.Close()
+	c := newConn(v, far, Insecure)
+	c.addr, c.network = addr, network(addr)
+	if !v.admit(c) {
+		return nil, false
+	}
+	v.wg.Done()
+	return &Held{v, c}, true
+}
+
+// SignedIn takes it out of those that have not.
+func (h *Held) SignedIn() { h.v.signed(h.c) }
+
+// Gone ends it.
+func (h *Held) Gone() { h.v.forget(h.c) }
+
+// Run serves one connection and returns when it has ended; false: it was refused.
+func (v *Server) Run(ctx context.Context, nc net.Conn, mode Mode) bool {
+	c := newConn(v, nc, mode)
+	if !v.admit(c) {
+		return false
+	}
+	defer v.wg.Done()
+	defer v.forget(c)
+	c.run(ctx)
+	return true
+}
+
+// Bucket is a budget as serve has it; Take returns how long it made its taker wait.
+type Bucket struct{ b bucket }
+
+// NewBucket is a full one.
+func NewBucket(burst, rate float64) *Bucket {
+	return &Bucket{bucket{burst: burst, rate: rate, tokens: burst}}
+}
+
+// Take takes one.
+func (b *Bucket) Take(ctx context.Context) (time.Duration, error) {
+	began := time.Now()
+	err := b.b.wait(ctx)
+	return time.Since(began), err
+}
