@@ -35,7 +35,7 @@ type conn struct {
 	// owned by the reader
 	name    string      // localpart of whoever has signed in, "" before
 	session *im.Session // set once, before the first Wake
-	budget  bucket
+	budgets budgets
 
 	// the writer of the moment; started by Wake, waited for by run
 	writers sync.WaitGroup
@@ -60,7 +60,7 @@ func newConn(v *Server, nc net.Conn, mode Mode) *conn {
 	})
 	c.stream.SetTotal(preAuthTotal)
 	c.reading, c.halt = context.WithCancel(context.Background())
-	c.budget = bucket{burst: burstMessages, rate: perSecond, tokens: burstMessages}
+	c.budgets = newBudgets()
 	return c
 }
 
@@ -112,8 +112,8 @@ func (c *conn) serve(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		if c.srv.Rates && el.Name.Local == "message" {
-			if err := c.budget.wait(c.reading); err != nil {
+		if c.srv.Rates {
+			if err := c.budgets.of(el.Name.Local).wait(c.reading); err != nil {
 				return err
 			}
 		}
@@ -269,29 +269,4 @@ func (c *conn) watch() (stop func()) {
 	defer mu.Unlock()
 	t = time.AfterFunc(c.srv.Timeout, check)
 	return func() { t.Stop() }
-}
-
-// bucket is a budget of messages that refills with time. Who has used it up is not refused: he is read more slowly.
-type bucket struct {
-	burst, rate, tokens float64
-	last                time.Time
-}
-
-func (b *bucket) wait(ctx context.Context) error {
-	now := time.Now()
-	if !b.last.IsZero() {
-		b.tokens = min(b.burst, b.tokens+now.Sub(b.last).Seconds()*b.rate)
-	}
-	b.last = now
-	if b.tokens--; b.tokens >= 0 {
-		return nil
-	}
-	t := time.NewTimer(time.Duration(-b.tokens / b.rate * float64(time.Second)))
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-t.C:
-		return nil
-	}
 }

@@ -13,7 +13,7 @@ import (
 
 // TestConnectAbort: connections that break off at any point, in any way, leave nothing behind (catalogue C21).
 func TestConnectAbort(t *testing.T) {
-	cycles := 10
+	cycles := 5
 	if os.Getenv("PARLEY_LONG") != "" {
 		cycles = 1000
 	}

@@ -33,7 +33,12 @@ const (
 	closeTime      = 5 * time.Second
 	writeBuffer    = 64 << 10
 	burstMessages  = 2000
-	perSecond      = 50
+	perSecond      = 50 // messages
+
+	burstPresences     = 50
+	presencesPerSecond = 1
+	burstIQs           = 200
+	iqsPerSecond       = 20
 )
 
 // Registrar lets people make an account before they sign in (XEP-0077). It is nil where that is not offered.

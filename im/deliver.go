@@ -124,7 +124,11 @@ func (a *Account) deliver(ctx context.Context, d *Delivery) error {
 		if s.catching && d.ID != 0 {
 			continue
 		}
-		if s.send(st, st.To, mark, d.ID, false) {
+		place := d.ID
+		if s.presence.Load() == nil || s.priority < 0 {
+			place = 0 // what others sent to the account is not for this session: it moves no cursor
+		}
+		if s.send(st, st.To, mark, place, false) {
 			continue
 		}
 		if d.ID == 0 {

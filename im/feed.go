@@ -167,9 +167,6 @@ func (s *Session) feedEntry(e store.Entry) {
 		s.srv.log.Error("a kept message cannot be read and is left out", "jid", s.account.jid.String(), "id", uint64(e.ID), "err", err)
 		return
 	}
-	if r := st.To.Resource(); r != "" && st.To != s.jid && s.account.session(r) != nil {
-		return // it was for another device, which is here and has it
-	}
 	st = st.With(s.account.StanzaID(e.ID), Delay(s.srv.domain, e.Time))
 	s.out.append(s.srv.store.Mark(), e.ID, true, st.Append)
 	s.kick()

@@ -12,6 +12,9 @@ import (
 	"parley/xmpp/xml"
 )
 
+// maxBody is how many bytes the text of a message may have.
+const maxBody = 64 << 10
+
 // Receive takes one first-level element from the session's connection. Only its reader calls it. An error is a
 // stream error (RFC 6120 §4.9) that ends the stream, or the store's end.
 func (s *Session) Receive(ctx context.Context, el *xml.Element) error {
@@ -38,6 +41,10 @@ func (s *Session) Receive(ctx context.Context, el *xml.Element) error {
 	}
 	if st.Kind == stanza.Message && st.To == s.srv.domain {
 		s.srv.contact(ctx, s, st)
+		return nil
+	}
+	if st.Kind == stanza.Message && len(st.Raw()) > maxBody && len(st.Body()) > maxBody {
+		s.refuse(st, stanza.Bad(stanza.PolicyViolation, "The text of a message may have at most 64 KiB."))
 		return nil
 	}
 	return s.Submit(ctx, st)

@@ -216,19 +216,37 @@ func (v *Server) Bind(ctx context.Context, localpart, resource string) (*Session
 	s.seen.Store(now.UnixNano())
 	s.out.limit = v.outbox
 	s.out.room = make(chan struct{}, 1)
-	if old := a.session(full.Resource()); old != nil {
-		old.End(&stream.Error{Condition: stream.Conflict, Text: "The same client has signed in again."})
-		v.Close(ctx, old, "")
+	for {
+		if old := a.session(full.Resource()); old != nil {
+			old.End(&stream.Error{Condition: stream.Conflict, Text: "The same client has signed in again."})
+			v.Close(ctx, old, "")
+		}
+		again, err := a.admit(s)
+		switch {
+		case err != nil:
+			return nil, err
+		case !again:
+			return s, nil
+		}
 	}
+}
+
+// admit adds a new session to its account. It reports true, and adds nothing, while another one has the resource.
+func (a *Account) admit(s *Session) (again bool, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	list := a.Sessions()
-	if len(list) >= v.sessions {
-		return nil, ErrTooMany
+	switch owner, ok := a.srv.directory.Owner(a.jid.Local()); {
+	case a.session(s.jid.Resource()) != nil:
+		return true, nil
+	case !ok || owner != a.owner: // removed meanwhile; what is removed later finds this session
+		return false, ErrNoAccount
+	case len(list) >= a.srv.sessions:
+		return false, ErrTooMany
 	}
 	next := append(slices.Clone(list), s)
 	a.sessions.Store(&next)
-	return s, nil
+	return false, nil
 }
 
 // Close ends a session for good: it leaves the account, everybody who saw it hears that it is gone, with the words of

@@ -53,14 +53,22 @@ func keep(_ context.Context, d *im.Delivery) error {
 	return d.Account.Keep(d, d.Stanza.From, false)
 }
 
-// clean removes what only the recipient's server may say: ids in its name (XEP-0359 §6).
+// clean removes what only the recipient's server may say: ids in its name (XEP-0359 §6), and since when it has kept a
+// message (XEP-0203 §4).
 func clean(_ context.Context, d *im.Delivery) error {
-	if !d.Stanza.Has(stanza.NSID, "stanza-id") {
+	if !d.Stanza.Has(stanza.NSID, "stanza-id") && !d.Stanza.Has(stanza.NSDelay, "delay") {
 		return nil
 	}
-	own := d.Account.JID().String()
+	own := d.Account.JID()
 	d.Stanza = d.Stanza.Without(func(el *xml.Element) bool {
-		return el.Name.Space == stanza.NSID && el.Name.Local == "stanza-id" && bare(el.Attr("by")) == own
+		switch el.Name {
+		case xml.Name{Space: stanza.NSID, Local: "stanza-id"}:
+			return bare(el.Attr("by")) == own.String()
+		case xml.Name{Space: stanza.NSDelay, Local: "delay"}:
+			from := bare(el.Attr("from"))
+			return from == "" || from == own.Domain() || from == own.String()
+		}
+		return false
 	})
 	return nil
 }
