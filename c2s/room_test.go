@@ -23,8 +23,6 @@ import (
 	"parley/store"
 	"parley/store/memory"
 	"parley/xmpp/sasl"
-	"parley/xmpp/stanza"
-	"parley/xmpp/xml"
 )
 
 // room is a server without a network, in the time of a testing/synctest bubble as well as in that of the world.
@@ -140,13 +138,4 @@ func serverTLS(t testing.TB) *tls.Config {
 		t.Fatal(err)
 	}
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, MinVersion: tls.VersionTLS12}
-}
-
-func element(t testing.TB, text string) *xml.Element {
-	t.Helper()
-	el, err := xml.Parse(text, stanza.NSClient, xml.Limits{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return el
 }

@@ -121,6 +121,7 @@ func (c *Conn) fill() error {
 	}
 	if c.total >= 0 {
 		if c.total -= int64(len(p)); c.total < 0 {
+			c.total = 0 // nor may anything come later
 			return &Error{Condition: PolicyViolation, Text: "Too much was sent before signing in."}
 		}
 	}
