@@ -241,31 +241,43 @@ func TestBudget(t *testing.T) {
 	})
 }
 
-// TestBudgetOnTheWire: a sender above his budget is read more slowly; none of his messages is lost, and the server's
-// end does not wait for him.
+// TestBudgetOnTheWire: a sender above his budget is read more slowly; nothing of his is lost, and the server's end does
+// not wait for him. Each kind of stanza has a budget of its own.
 func TestBudgetOnTheWire(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t, roomOptions{Config: c2s.Config{Rates: true}}, "alice", "bob")
-		bob, _ := r.join("bob", "b", true)
-		alice, done := r.join("alice", "a", false)
-		began := time.Now()
-		n := 0
-		alice.pour(func() string {
-			n++
-			return fmt.Sprintf("<message to='bob@localhost' type='chat' id='m%d'><body>x</body></message>", n)
+	for _, c := range []struct {
+		name, text, seen string // {n} is a number
+		burst, rate      int
+	}{
+		{"messages", "<message to='bob@localhost' type='chat' id='m{n}'><body>x</body></message>", "id='m{n}'", c2s.BurstMessages, c2s.PerSecond},
+		{"presences", "<presence><status>{n}</status></presence>", "<status>{n}</status>", c2s.BurstPresences, c2s.PresencesPerSecond},
+		{"iqs", "<iq type='get' to='bob@localhost/b' id='q{n}'><x/></iq>", "id='q{n}'", c2s.BurstIQs, c2s.IQsPerSecond},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRoom(t, roomOptions{Config: c2s.Config{Rates: true}}, "alice", "bob")
+				bob, _ := r.join("bob", "b", true)
+				alice, done := r.join("alice", "a", false)
+				alice.follow()
+				began := time.Now()
+				n := 0
+				alice.pour(func() string {
+					n++
+					return strings.ReplaceAll(c.text, "{n}", fmt.Sprint(n))
+				})
+				bob.get(strings.ReplaceAll(c.seen, "{n}", fmt.Sprint(c.burst)))
+				if took := time.Since(began); took > time.Second {
+					t.Errorf("the burst took %v", took)
+				}
+				bob.get(strings.ReplaceAll(c.seen, "{n}", fmt.Sprint(c.burst+10*c.rate)))
+				if took := time.Since(began); took < 9*time.Second || took > 11*time.Second {
+					t.Errorf("ten seconds' worth took %v", took)
+				}
+				bob.follow()
+				r.Shutdown(t.Context())
+				<-done
+			})
 		})
-		bob.get(fmt.Sprintf("id='m%d'", c2s.BurstMessages))
-		if took := time.Since(began); took > time.Second {
-			t.Errorf("the burst took %v", took)
-		}
-		bob.get(fmt.Sprintf("id='m%d'", c2s.BurstMessages+10*c2s.PerSecond))
-		if took := time.Since(began); took < 9*time.Second || took > 11*time.Second {
-			t.Errorf("ten seconds' worth took %v", took)
-		}
-		go func() { _ = bob.end() }()
-		r.Shutdown(t.Context())
-		<-done
-	})
+	}
 }
 
 // TestInjection: what stands behind <starttls/> in clear is never taken for protected (catalogue C10).

@@ -18,6 +18,11 @@ const (
 	MaxUnsignedPer = maxUnsignedPer
 	BurstMessages  = burstMessages
 	PerSecond      = perSecond
+
+	BurstPresences     = burstPresences
+	PresencesPerSecond = presencesPerSecond
+	BurstIQs           = burstIQs
+	IQsPerSecond       = iqsPerSecond
 )
 
 // Counts are the connections that have not signed in, and all.

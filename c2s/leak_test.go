@@ -15,7 +15,7 @@ import (
 func TestConnectAbort(t *testing.T) {
 	cycles := 5
 	if os.Getenv("PARLEY_LONG") != "" {
-		cycles = 1000
+		cycles = 300
 	}
 	for _, tr := range imtest.Transports() {
 		t.Run(string(tr), func(t *testing.T) {

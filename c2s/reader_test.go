@@ -206,7 +206,7 @@ func TestReaderOverTCP(t *testing.T) {
 			}
 			grown := int64(heap()) - int64(before)
 			t.Logf("%d messages wait: memory %+d KiB", many, grown>>10)
-			if long && grown > 8<<20 {
+			if long && grown > 16<<20 {
 				t.Errorf("memory grew by %d KiB", grown>>10)
 			}
 			bob.numbered(0, many-1)
