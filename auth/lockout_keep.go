@@ -165,6 +165,42 @@ func (l *Lockout) List() []Block {
 	return list
 }
 
+// Unblock lifts all blocks of a name, which may be written as people do, in a store that no Lockout works on. It returns
+// when that is durable. Errors: ctx's and the store's.
+func Unblock(ctx context.Context, st *store.Store, name string) error {
+	if local, err := jid.Localpart(name); err == nil {
+		name = shortName(local)
+	}
+	var gone []string
+	for p, err := range st.KV.All(ctx, 0, prefixLockout) {
+		if err != nil {
+			return fmt.Errorf("auth: unblock %q: %w", name, err)
+		}
+		var r blockRecord
+		if json.Unmarshal(p.Value, &r) == nil && r.Name == name { // what cannot be read, the server finds when it starts
+			gone = append(gone, p.Key)
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	j, err := st.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("auth: unblock %q: %w", name, err)
+	}
+	for _, key := range gone {
+		err = errors.Join(err, st.KV.Set(j, 0, key, nil))
+	}
+	j.End()
+	if err == nil {
+		err = st.Wait(ctx, j.Mark())
+	}
+	if err != nil {
+		return fmt.Errorf("auth: unblock %q: %w", name, err)
+	}
+	return nil
+}
+
 // Unblock lifts all blocks of a name, which may be written as people do, and returns how many there were, when that
 // is durable. It must not be called inside a journey. Errors: ctx's and the store's; the blocks are lifted in spite of
 // them, until the process ends.

@@ -37,7 +37,7 @@ func newContacts() contacts {
 // answered everything; Presence events before that moment are no news.
 func (s *Session) Start(ctx context.Context) error {
 	roster := stanza.New(stanza.IQ, stanza.Get, jid.JID{}, jid.JID{}, xml.New(stanza.NSRoster, "query"))
-	blocks := stanza.New(stanza.IQ, stanza.Get, jid.JID{}, jid.JID{}, xml.New(nsBlocking, "blocklist"))
+	blocks := stanza.New(stanza.IQ, stanza.Get, jid.JID{}, jid.JID{}, xml.New(stanza.NSBlocking, "blocklist"))
 	ping := stanza.New(stanza.IQ, stanza.Get, jid.JID{}, s.server, xml.New(nsPing, "ping"))
 	settled := make(chan error, 1)
 	for _, q := range []struct {

@@ -155,7 +155,7 @@ func (s *Session) Unblock(ctx context.Context, who jid.JID) error {
 }
 
 func (s *Session) changeBlocks(ctx context.Context, what string, who jid.JID) error {
-	change := xml.New(nsBlocking, what).With(xml.New(nsBlocking, "item", xml.A("jid", who.String())))
+	change := xml.New(stanza.NSBlocking, what).With(xml.New(stanza.NSBlocking, "item", xml.A("jid", who.String())))
 	if _, err := s.IQ(ctx, stanza.Set, jid.JID{}, change); err != nil {
 		return err
 	}
@@ -165,13 +165,13 @@ func (s *Session) changeBlocks(ctx context.Context, what string, who jid.JID) er
 
 // BlockList is whom the account has blocked.
 func (s *Session) BlockList(ctx context.Context) ([]jid.JID, error) {
-	st, err := s.IQ(ctx, stanza.Get, jid.JID{}, xml.New(nsBlocking, "blocklist"))
+	st, err := s.IQ(ctx, stanza.Get, jid.JID{}, xml.New(stanza.NSBlocking, "blocklist"))
 	if err != nil {
 		return nil, err
 	}
 	s.gotBlocks(st)
 	var list []jid.JID
-	if el := st.Child(nsBlocking, "blocklist"); el != nil {
+	if el := st.Child(stanza.NSBlocking, "blocklist"); el != nil {
 		list = items(el)
 	}
 	return list, nil
@@ -184,7 +184,7 @@ func (s *Session) gotBlocks(st *stanza.Stanza) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.people.blocked = map[jid.JID]bool{}
-	if el := st.Child(nsBlocking, "blocklist"); el != nil {
+	if el := st.Child(stanza.NSBlocking, "blocklist"); el != nil {
 		for _, j := range items(el) {
 			s.people.blocked[j] = true
 		}

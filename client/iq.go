@@ -11,9 +11,8 @@ import (
 )
 
 const (
-	nsPing     = "urn:xmpp:ping"
-	nsInfo     = "http://jabber.org/protocol/disco#info"
-	nsBlocking = "urn:xmpp:blocking"
+	nsPing = "urn:xmpp:ping"
+	nsInfo = "http://jabber.org/protocol/disco#info"
 )
 
 // question is a request that waits for its answer.
@@ -99,7 +98,7 @@ func (s *Session) serve(st *stanza.Stanza) {
 	case name == xml.Name{Space: stanza.NSRoster, Local: "query"} && st.Type == stanza.Set && s.own(st):
 		s.rosterChanged(payload)
 		_ = s.send(st.Result(nil))
-	case name.Space == nsBlocking && st.Type == stanza.Set && s.own(st):
+	case name.Space == stanza.NSBlocking && st.Type == stanza.Set && s.own(st):
 		s.blocksChanged(payload)
 		_ = s.send(st.Result(nil))
 	case name == xml.Name{Space: nsPing, Local: "ping"} && st.Type == stanza.Get:

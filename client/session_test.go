@@ -66,7 +66,7 @@ func (f *fake) start(c *stream.Conn, before string) {
 		switch {
 		case el.Has("jabber:iq:roster", "query"):
 			f.answer(c, el, roster)
-		case el.Has(nsBlocking, "blocklist"):
+		case el.Has(stanza.NSBlocking, "blocklist"):
 			f.answer(c, el, "<blocklist xmlns='urn:xmpp:blocking'><item jid='carol@example.org'/></blocklist>")
 		case el.Has(nsPing, "ping"):
 			f.write(c, before)

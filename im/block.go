@@ -96,12 +96,19 @@ func (a *Account) Blocked() []jid.JID {
 
 // SetBlocked adds to the account's block list, or takes from it (all of it when who is empty and on is false), within
 // journey j. It tells the account's devices (push), hides the account from those who are blocked now, and shows it
-// again to those who no longer are (XEP-0191 §3). push is the payload that the devices get. The caller holds no
-// lock, and has the account's queue routed when the journey has ended (see Within).
-func (a *Account) SetBlocked(j store.Journey, on bool, who []jid.JID, push *xml.Element) error {
+// again to those who no longer are (XEP-0191 §3). The caller holds no lock, and has the account's queue routed when the
+// journey has ended (see Within).
+func (a *Account) SetBlocked(j store.Journey, on bool, who []jid.JID) error {
+	push := BlockItems("unblock", who)
+	if on {
+		push = BlockItems("block", who)
+	}
 	for _, k := range who {
-		if on && (k.Bare() == a.jid || k.Server() == a.srv.domain && k.Local() == "") {
-			return stanza.Bad(stanza.NotAllowed, "You can block neither yourself nor your own server.")
+		switch {
+		case on && k.Bare() == a.jid:
+			return stanza.Bad(stanza.NotAllowed, "You cannot block yourself.")
+		case on && k.Server() == a.srv.domain && k.Local() == "":
+			return stanza.Bad(stanza.NotAllowed, "You cannot block the server that you use.")
 		}
 	}
 	a.mu.Lock()
@@ -147,6 +154,15 @@ func (a *Account) SetBlocked(j store.Journey, on bool, who []jid.JID, push *xml.
 		}
 	}
 	return nil
+}
+
+// BlockItems is an element of the block list's protocol that names addresses (XEP-0191 §3).
+func BlockItems(name string, who []jid.JID) *xml.Element {
+	kids := make([]*xml.Element, 0, len(who))
+	for _, j := range who {
+		kids = append(kids, xml.New(stanza.NSBlocking, "item", xml.A("jid", j.String())))
+	}
+	return xml.New(stanza.NSBlocking, name).With(kids...)
 }
 
 // withdrawn is what who has to hear so that nobody of this account is left in his view: the end of the sessions that

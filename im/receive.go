@@ -47,28 +47,30 @@ func (s *Session) Receive(ctx context.Context, el *xml.Element) error {
 		s.refuse(st, stanza.Bad(stanza.PolicyViolation, "The text of a message may have at most 64 KiB."))
 		return nil
 	}
-	return s.Submit(ctx, st)
+	refused, err := s.Submit(ctx, st)
+	if refused != nil {
+		s.refuse(st, refused)
+	}
+	return err
 }
 
 // Submit sends a stanza as the session: one journey from its sender's turn to its recipients' outboxes. st.From is
-// the session's address.
-func (s *Session) Submit(ctx context.Context, st *stanza.Stanza) error {
+// the session's address. refused is why it was not taken, on whichever side; nobody else is told of that. err is the
+// store's end, or the session's.
+func (s *Session) Submit(ctx context.Context, st *stanza.Stanza) (refused, err error) {
 	if err := s.srv.prepare(ctx, st); err != nil {
-		s.refuse(st, err)
-		return nil
+		return err, nil
 	}
 	j, err := s.srv.store.Begin(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := s.srv.carry(ctx, s, j, st); err != nil {
-		s.refuse(st, err)
-	}
+	refused = s.srv.carry(ctx, s, j, st)
 	if st.Kind == stanza.Presence {
 		s.account.drain(ctx)
-		return s.welcome(ctx)
+		return refused, s.welcome(ctx)
 	}
-	return nil
+	return refused, nil
 }
 
 // prepare reads the recipient from the store, if need be, before the journey: inside one nobody waits for a disk.
@@ -96,11 +98,7 @@ func (v *Server) carry(ctx context.Context, s *Session, j store.Journey, st *sta
 	if err != nil {
 		return err
 	}
-	v.Route(ctx, j, first)
-	for _, m := range more {
-		v.Route(ctx, j, m)
-	}
-	return nil
+	return v.Route(ctx, j, first, more...)
 }
 
 // send is the sender's turn.
@@ -123,7 +121,7 @@ func (a *Account) send(ctx context.Context, s *Session, j store.Journey, st *sta
 func errBlockedByYou() error { // XEP-0191 §3.6
 	e := stanza.Bad(stanza.NotAcceptable, "You have blocked this user.")
 	e.Class = stanza.ClassCancel
-	e.App = xml.New("urn:xmpp:blocking:errors", "blocked")
+	e.App = xml.New(stanza.NSBlocking+":errors", "blocked")
 	return e
 }
 
@@ -182,7 +180,7 @@ func active(st *stanza.Stanza) bool {
 		return false
 	}
 	switch st.NameOf(0).Space {
-	case stanza.NSRoster, "urn:xmpp:blocking", "http://jabber.org/protocol/commands", "jabber:iq:register",
+	case stanza.NSRoster, stanza.NSBlocking, "http://jabber.org/protocol/commands", "jabber:iq:register",
 		"vcard-temp", "http://jabber.org/protocol/pubsub":
 		return true
 	}

@@ -10,22 +10,23 @@ import (
 // maxFollow bounds how many stanzas may follow from one.
 const maxFollow = 1000
 
-// Route brings a message or an iq to whom it is for, and then all that follows from it: what steps emitted, and
-// errors on their way back. It is a loop, so that no lock is ever held while something else is routed.
-func (v *Server) Route(ctx context.Context, j store.Journey, st *stanza.Stanza) {
-	var rest []*stanza.Stanza
-	for n := 0; st != nil && n < maxFollow; n++ {
-		more, err := v.step(ctx, j, st)
+// Route brings a message or an iq to whom it is for, and then all that follows: more, what steps emitted, and the errors
+// of those on their way back. What becomes of st itself is returned: its sender is here, and waits for it. It is a loop, so
+// that no lock is ever held while something else is routed.
+func (v *Server) Route(ctx context.Context, j store.Journey, st *stanza.Stanza, more ...*stanza.Stanza) error {
+	follow, refused := v.step(ctx, j, st)
+	rest := append(more, follow...)
+	for n := 0; len(rest) > 0 && n < maxFollow; n++ {
+		st, rest = rest[0], rest[1:]
+		follow, err := v.step(ctx, j, st)
+		rest = append(rest, follow...)
 		if err != nil {
 			if bounce := v.failure(st, err); bounce != nil {
-				more = append(more, bounce)
+				rest = append(rest, bounce)
 			}
 		}
-		st = nil
-		if rest = append(rest, more...); len(rest) > 0 {
-			st, rest = rest[0], rest[1:]
-		}
 	}
+	return refused
 }
 
 // step moves a stanza one place further.

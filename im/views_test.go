@@ -142,7 +142,7 @@ func (d *device) act(v *im.Server, r *rand.Rand, people []string) {
 func (d *device) block(v *im.Server, on bool, other string) {
 	a := d.session.Account()
 	err := v.Within(context.Background(), a, func(j store.Journey) error {
-		return a.SetBlocked(j, on, []jid.JID{jid.MustParse(other + "@localhost")}, xml.New("urn:xmpp:blocking", "block"))
+		return a.SetBlocked(j, on, []jid.JID{jid.MustParse(other + "@localhost")})
 	})
 	if err != nil {
 		d.t.Errorf("%s: %v", d.name, err)

@@ -80,7 +80,8 @@ type Refusal struct {
 // command that finds no server has one of its own (OpenAdmin), so that both do the same.
 type Admin struct {
 	Accounts *auth.Accounts
-	Domain   string // of the addresses in answers
+	Domain   string                                       // of the addresses in answers
+	Unblock  func(ctx context.Context, name string) error // lifts what wrong passwords have led to
 }
 
 // Do does what a request asks for and returns when it is durable.
@@ -97,6 +98,9 @@ func (a *Admin) Do(ctx context.Context, req Request) Response {
 	case DoReset:
 		if acc, err = a.find(req.Name); err == nil {
 			err = a.Accounts.SetPassword(ctx, acc.Name, req.Password)
+		}
+		if err == nil { // whoever needs a new password has mostly tried the old one three times
+			err = a.Unblock(ctx, acc.Name)
 		}
 	case DoRemove:
 		acc, err = a.Accounts.Remove(ctx, req.Name)
@@ -197,7 +201,7 @@ func OpenAdmin(ctx context.Context, c config.Config) (a *Admin, done func() erro
 	}
 	domain, err := RecordDomain(ctx, st, c)
 	if err == nil {
-		a = &Admin{Domain: domain}
+		a = &Admin{Domain: domain, Unblock: func(ctx context.Context, name string) error { return auth.Unblock(ctx, st, name) }}
 		a.Accounts, err = auth.Open(ctx, st, auth.Options{Domain: domain, Iterations: c.Auth.Iterations})
 	}
 	if err != nil {

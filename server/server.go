@@ -35,6 +35,7 @@ type Server struct {
 	log      *slog.Logger
 	store    *store.Store
 	accounts *auth.Accounts
+	lockout  *auth.Lockout
 	hall     *im.Server
 	team     *team.Team
 	clients  *c2s.Server
@@ -82,7 +83,7 @@ func (s *Server) build(ctx context.Context, parts Parts) (err error) {
 	if err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
-	lockout, err := auth.OpenLockout(ctx, s.store, auth.LockoutOptions{
+	s.lockout, err = auth.OpenLockout(ctx, s.store, auth.LockoutOptions{
 		Duration: time.Duration(c.BlockDuration) * time.Second, Scope: c.Lockout.Scope, Logger: log,
 	})
 	if err != nil {
@@ -96,7 +97,7 @@ func (s *Server) build(ctx context.Context, parts Parts) (err error) {
 		return err
 	}
 	s.clients = c2s.New(c2s.Config{
-		Domain: c.Domain, Hall: s.hall, Accounts: s.accounts, Lockout: lockout, Register: s.registrar(),
+		Domain: c.Domain, Hall: s.hall, Accounts: s.accounts, Lockout: s.lockout, Register: s.registrar(),
 		TLS: tlsConfig(pair), Caps: disco.Caps(s.hall), Timeout: time.Duration(c.Timeout) * time.Second,
 		Stanza: c.Limits.StanzaBytes, Rates: c.Limits.Rates, Log: log,
 	})
@@ -153,8 +154,7 @@ func (s *Server) openHall(ctx context.Context) (err error) {
 	}
 	s.team, err = team.New(ctx, s.hall, team.Options{
 		Accounts: s.accounts.Names, Broadcast: c.Broadcast.Enabled, Burst: c.Broadcast.Burst,
-		Every: time.Duration(c.Broadcast.Every) * time.Second, Whoelse: c.Whoelse.Enabled, Whoelsesince: c.Whoelsesince.Enabled,
-		BlockedSender: im.BlockedSender(c.BlockedSender), Logger: s.log,
+		Every: time.Duration(c.Broadcast.Every) * time.Second, Whoelse: c.Whoelse.Enabled, Whoelsesince: c.Whoelsesince.Enabled, Logger: s.log,
 	})
 	if err != nil {
 		return fmt.Errorf("server: %w", err)
@@ -163,7 +163,7 @@ func (s *Server) openHall(ctx context.Context) (err error) {
 	people.Watch()
 	err = s.hall.Use(
 		archive.New(c.Archive == "on"), // keeps a message before anybody sees it, and gives it its id
-		blocking.New(s.hall),
+		blocking.New(),
 		ping.New(),
 		adhoc.New(s.hall),
 		s.team.Extension(),

@@ -17,22 +17,19 @@ import (
 	"parley/xmpp/xml"
 )
 
-// NS is the namespace of the block list.
-const NS = "urn:xmpp:blocking"
-
 // New is the extension.
-func New(srv *im.Server) im.Extension {
+func New() im.Extension {
 	change := func(on bool) im.Reply {
-		return func(_ context.Context, q *im.Query) (*xml.Element, error) { return nil, set(srv.Domain(), q, on) }
+		return func(_ context.Context, q *im.Query) (*xml.Element, error) { return nil, set(q, on) }
 	}
 	return im.Extension{
 		Name:     "blocking",
 		Specs:    []string{"XEP-0191 1.3"},
-		Features: []string{NS},
+		Features: []string{stanza.NSBlocking},
 		Answers: []im.Answer{
-			{At: im.AtSelf, Name: xml.Name{Space: NS, Local: "blocklist"}, Get: list},
-			{At: im.AtSelf, Name: xml.Name{Space: NS, Local: "block"}, Set: change(true)},
-			{At: im.AtSelf, Name: xml.Name{Space: NS, Local: "unblock"}, Set: change(false)},
+			{At: im.AtSelf, Name: xml.Name{Space: stanza.NSBlocking, Local: "blocklist"}, Get: list},
+			{At: im.AtSelf, Name: xml.Name{Space: stanza.NSBlocking, Local: "block"}, Set: change(true)},
+			{At: im.AtSelf, Name: xml.Name{Space: stanza.NSBlocking, Local: "unblock"}, Set: change(false)},
 		},
 	}
 }
@@ -40,11 +37,11 @@ func New(srv *im.Server) im.Extension {
 // list answers with the block list; whoever asks gets its changes from now on (XEP-0191 §3.2).
 func list(_ context.Context, q *im.Query) (*xml.Element, error) {
 	q.Session.WantBlockList() // before it is read: a change in between is pushed, and told twice at worst
-	return items("blocklist", q.Account.Blocked()), nil
+	return im.BlockItems("blocklist", q.Account.Blocked()), nil
 }
 
 // set changes the list (XEP-0191 §3.3 to §3.5).
-func set(domain jid.JID, q *im.Query, on bool) error {
+func set(q *im.Query, on bool) error {
 	who, err := named(q.Payload)
 	if err != nil {
 		return err
@@ -52,21 +49,7 @@ func set(domain jid.JID, q *im.Query, on bool) error {
 	if on && len(who) == 0 {
 		return stanza.Bad(stanza.BadRequest, "Nobody was named to be blocked.")
 	}
-	if on {
-		for _, j := range who {
-			switch {
-			case j.Bare() == q.Account.JID():
-				return stanza.Bad(stanza.NotAllowed, "You cannot block yourself.")
-			case j.Domain() == domain.Domain() && j.Local() == "":
-				return stanza.Bad(stanza.NotAllowed, "You cannot block the server that you use.")
-			}
-		}
-	}
-	name := "unblock"
-	if on {
-		name = "block"
-	}
-	return q.Account.SetBlocked(q.Journey, on, who, items(name, who))
+	return q.Account.SetBlocked(q.Journey, on, who)
 }
 
 // named reads the items. Reports inside them (XEP-0377) are not looked at.
@@ -74,7 +57,7 @@ func named(el *xml.Element) ([]jid.JID, error) {
 	var out []jid.JID
 	seen := map[jid.JID]bool{}
 	for c := range el.Children() {
-		if c.Name != (xml.Name{Space: NS, Local: "item"}) {
+		if c.Name != (xml.Name{Space: stanza.NSBlocking, Local: "item"}) {
 			continue
 		}
 		address := c.Attr("jid")
@@ -94,16 +77,4 @@ func named(el *xml.Element) ([]jid.JID, error) {
 		return nil, stanza.Bad(stanza.BadRequest, "Only items may stand here.")
 	}
 	return out, nil
-}
-
-func items(name string, who []jid.JID) *xml.Element {
-	el := xml.New(NS, name)
-	if len(who) == 0 {
-		return el
-	}
-	kids := make([]*xml.Element, 0, len(who))
-	for _, j := range who {
-		kids = append(kids, xml.New(NS, "item", xml.A("jid", j.String())))
-	}
-	return el.With(kids...)
 }

@@ -14,7 +14,7 @@ import (
 func hall(t *testing.T) *exttest.Hall {
 	t.Helper()
 	h := exttest.New(t, memory.New(), "alice", "bob", "carol")
-	if err := h.Use(blocking.New(h.Server)); err != nil {
+	if err := h.Use(blocking.New()); err != nil {
 		t.Fatal(err)
 	}
 	return h

@@ -19,7 +19,7 @@ func hall(t *testing.T, timeout int) *exttest.Hall {
 	t.Helper()
 	h := exttest.New(t, memory.New(), "alice", "bob")
 	err := h.Use(
-		ping.New(), blocking.New(h.Server),
+		ping.New(), blocking.New(),
 		im.Extension{
 			Name: "what has commands",
 			Commands: []im.Command{

@@ -40,7 +40,7 @@ func hall(t *testing.T, names ...string) (*exttest.Hall, *auth.Accounts) {
 	people := register.New(h.Server, accounts, slog.New(slog.DiscardHandler))
 	people.Watch()
 	keep := im.Extension{Name: "keep", Missed: func(_ context.Context, d *im.Delivery) error { return d.Account.Keep(d, d.Stanza.From, false) }}
-	if err := h.Use(blocking.New(h.Server), keep, people.Extension()); err != nil {
+	if err := h.Use(blocking.New(), keep, people.Extension()); err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range names {

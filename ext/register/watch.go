@@ -10,7 +10,6 @@ import (
 	"parley/store"
 	"parley/xmpp/jid"
 	"parley/xmpp/stream"
-	"parley/xmpp/xml"
 )
 
 // Watch sets the hooks of accounts: what happens to an account, from wherever, happens to its sessions, to everybody's
@@ -86,15 +85,13 @@ func unlist(ctx context.Context, srv *im.Server, all []auth.Account, name string
 // unblock takes an address, and its resources, off one list.
 func unblock(ctx context.Context, srv *im.Server, a *im.Account, gone jid.JID) error {
 	var listed []jid.JID
-	push := xml.New("urn:xmpp:blocking", "unblock")
 	for _, j := range a.Blocked() {
 		if j.Bare() == gone {
 			listed = append(listed, j)
-			push = push.With(xml.New("urn:xmpp:blocking", "item", xml.A("jid", j.String())))
 		}
 	}
 	if len(listed) == 0 {
 		return nil
 	}
-	return srv.Within(ctx, a, func(j store.Journey) error { return a.SetBlocked(j, false, listed, push) })
+	return srv.Within(ctx, a, func(j store.Journey) error { return a.SetBlocked(j, false, listed) })
 }

@@ -11,11 +11,7 @@ import (
 	"parley/store"
 	"parley/xmpp/jid"
 	"parley/xmpp/stanza"
-	"parley/xmpp/xml"
 )
-
-// nsBlocking is what clients are told of a change of the block list in (XEP-0191).
-const nsBlocking = "urn:xmpp:blocking"
 
 // contact answers chat with the server's own address: everything, success too.
 func (t *Team) contact(ctx context.Context, s *im.Session, line string) (reply string, mine bool) {
@@ -125,18 +121,19 @@ func (t *Team) message(ctx context.Context, s *im.Session, to *im.Account, text 
 	if s.Account().Blocks(to.JID()) {
 		return "", stanza.Bad(stanza.NotAcceptable, "Not sent: you have blocked "+name+". First: unblock "+name)
 	}
-	blocked, there := to.Blocks(s.JID()), to.Online()
 	st := stanza.New(stanza.Message, stanza.Chat, s.JID(), to.JID(), stanza.Body(text))
 	st.ID = rand.Text()
-	if err := s.Submit(ctx, st); err != nil {
-		return "", err
-	}
+	there := to.Online() && !to.Blocks(s.JID()) // who says nothing of his block looks offline in this, too
+	refused, err := s.Submit(ctx, st)
+	var no *stanza.Error
 	switch {
-	case blocked && t.opts.BlockedSender == im.Discreet:
-		return "Your message to " + name + " could not be delivered.", nil
-	case blocked && t.opts.BlockedSender != im.Silent:
-		return "Your message could not be delivered as the recipient has blocked you.", nil
-	case blocked || !there: // who says nothing of his block looks offline in this, too
+	case err != nil:
+		return "", err
+	case errors.As(refused, &no) && no.Text == "":
+		return "", stanza.Bad(no.Condition, "Your message to "+name+" could not be delivered.")
+	case refused != nil && !errors.Is(refused, im.ErrDrop):
+		return "", refused
+	case !there:
 		return "To " + name + ": sent. " + name + " is offline and gets it at the next sign-in.", nil
 	}
 	return "To " + name + ": sent.", nil
@@ -144,9 +141,6 @@ func (t *Team) message(ctx context.Context, s *im.Session, to *im.Account, text 
 
 func (t *Team) block(ctx context.Context, s *im.Session, who *im.Account) (string, error) {
 	own, name := s.Account(), who.JID().Local()
-	if who == own {
-		return "", stanza.Bad(stanza.NotAllowed, "You cannot block yourself.")
-	}
 	if own.Blocks(who.JID()) {
 		return name + " is blocked already.", nil
 	}
@@ -179,12 +173,5 @@ func (t *Team) unblock(ctx context.Context, s *im.Session, user string) (string,
 
 // setBlocked changes the block list as a client would (XEP-0191 §3.3, §3.4), all clients being told.
 func (t *Team) setBlocked(ctx context.Context, own *im.Account, on bool, who []jid.JID) error {
-	push := xml.New(nsBlocking, "unblock")
-	if on {
-		push = xml.New(nsBlocking, "block")
-	}
-	for _, j := range who {
-		push = push.With(xml.New(nsBlocking, "item", xml.A("jid", j.String())))
-	}
-	return t.srv.Within(ctx, own, func(j store.Journey) error { return own.SetBlocked(j, on, who, push) })
+	return t.srv.Within(ctx, own, func(j store.Journey) error { return own.SetBlocked(j, on, who) })
 }

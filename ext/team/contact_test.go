@@ -7,7 +7,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"parley/im"
 	"parley/xmpp/stanza"
 )
 
@@ -111,31 +110,6 @@ func TestContactMessage(t *testing.T) {
 	}
 	if got := bob.Got(); slices.ContainsFunc(got, func(st *stanza.Stanza) bool { return st.Kind == stanza.Message }) {
 		t.Errorf("bob got what was refused: %v", got)
-	}
-}
-
-func TestContactMessageBlocked(t *testing.T) {
-	for policy, want := range map[im.BlockedSender]string{
-		im.Explicit: "Your message could not be delivered as the recipient has blocked you.",
-		"":          "Your message could not be delivered as the recipient has blocked you.",
-		im.Discreet: "Your message to bob could not be delivered.",
-		im.Silent:   "To bob: sent. bob is offline and gets it at the next sign-in.",
-	} {
-		o := options()
-		o.BlockedSender = policy
-		h := hall(t, o, "alice", "bob")
-		alice, bob := h.Join("alice", "tui"), h.Join("bob", "tui")
-		block(bob, true, "alice")
-		bob.Got()
-		if got := alice.Say("message bob hi"); got != want {
-			t.Errorf("%s: %q", policy, got)
-		}
-		if got := bob.Got(); len(got) != 0 {
-			t.Errorf("bob got %v", got)
-		}
-		if got := bob.Say("message alice hi"); got != "Not sent: you have blocked alice. First: unblock alice" {
-			t.Errorf("got %q", got)
-		}
 	}
 }
 

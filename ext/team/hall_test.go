@@ -31,7 +31,7 @@ func start(t *testing.T, e store.Engine, p *exttest.People, o team.Options) (*ex
 		t.Fatal(err)
 	}
 	keep := im.Extension{Name: "keep", Missed: func(_ context.Context, d *im.Delivery) error { return d.Account.Keep(d, d.Stanza.From, false) }}
-	if err := h.Use(adhoc.New(h.Server), blocking.New(h.Server), keep, x.Extension()); err != nil {
+	if err := h.Use(adhoc.New(h.Server), blocking.New(), keep, x.Extension()); err != nil {
 		t.Fatal(err)
 	}
 	return h, x

@@ -37,8 +37,7 @@ type Options struct {
 	Whoelse      bool
 	Whoelsesince bool
 
-	BlockedSender im.BlockedSender // as in im.Config: what the contact says about a message to somebody who has blocked its sender
-	Logger        *slog.Logger     // nil discards
+	Logger *slog.Logger // nil discards
 }
 
 // Team is the extension with its memory.

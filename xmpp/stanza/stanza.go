@@ -14,17 +14,18 @@ import (
 
 // Namespaces that the core of the protocol and several extensions share.
 const (
-	NSClient  = "jabber:client"
-	NSStanzas = "urn:ietf:params:xml:ns:xmpp-stanzas"
-	NSDelay   = "urn:xmpp:delay"   // XEP-0203
-	NSHints   = "urn:xmpp:hints"   // XEP-0334
-	NSID      = "urn:xmpp:sid:0"   // XEP-0359
-	NSParley  = "urn:parley:0"     // elements of our own
-	NSForms   = "jabber:x:data"    // XEP-0004
-	NSRoster  = "jabber:iq:roster" // RFC 6121 §2
-	NSIdle    = "urn:xmpp:idle:1"  // XEP-0319
-	NSStates  = "http://jabber.org/protocol/chatstates"
-	NSReceipt = "urn:xmpp:receipts"
+	NSClient   = "jabber:client"
+	NSStanzas  = "urn:ietf:params:xml:ns:xmpp-stanzas"
+	NSDelay    = "urn:xmpp:delay"   // XEP-0203
+	NSHints    = "urn:xmpp:hints"   // XEP-0334
+	NSID       = "urn:xmpp:sid:0"   // XEP-0359
+	NSParley   = "urn:parley:0"     // elements of our own
+	NSForms    = "jabber:x:data"    // XEP-0004
+	NSRoster   = "jabber:iq:roster" // RFC 6121 §2
+	NSIdle     = "urn:xmpp:idle:1"  // XEP-0319
+	NSStates   = "http://jabber.org/protocol/chatstates"
+	NSReceipt  = "urn:xmpp:receipts"
+	NSBlocking = "urn:xmpp:blocking" // XEP-0191
 )
 
 // Kind is one of the three kinds of stanza.
