@@ -20,6 +20,7 @@ const startingTime = 5 * time.Second
 // accounts are the accounts of one data directory: of the server that runs on it, or opened by this process.
 type accounts struct {
 	dir   string
+	port  int // for clients, of the server; as far as it is known
 	do    func(context.Context, server.Request) (server.Response, error)
 	close func() error
 }
@@ -38,7 +39,7 @@ func openAccounts(ctx context.Context, c config.Config) (*accounts, error) {
 		admin, closeData, err := server.OpenAdmin(ctx, c)
 		if err == nil {
 			do := func(ctx context.Context, req server.Request) (server.Response, error) { return admin.Do(ctx, req), nil }
-			return &accounts{dir: c.Data, do: do, close: closeData}, nil
+			return &accounts{dir: c.Data, port: admin.Port, do: do, close: closeData}, nil
 		}
 		// The data is locked and nobody answers: a server that is just starting or stopping, or another command.
 		if !errors.Is(err, store.ErrInUse) || time.Now().After(until) {
@@ -71,7 +72,7 @@ func runningAccounts(hello server.Response, c config.Config) (*accounts, error) 
 		}
 		return r, nil
 	}
-	return &accounts{dir: c.Data, do: do, close: func() error { return nil }}, nil
+	return &accounts{dir: c.Data, port: hello.Port, do: do, close: func() error { return nil }}, nil
 }
 
 // controlFailure words what went wrong between this process and the running server.

@@ -36,7 +36,7 @@ func (p *program) clientCommand() *cobra.Command {
 	var register bool
 	var linger time.Duration
 	cmd := &cobra.Command{
-		Use:   "client HOST [PORT] | NAME@DOMAIN",
+		Use:   "client HOST [PORT] | NAME@DOMAIN[:PORT]",
 		Short: "the client: for a person at a terminal, and for scripts",
 		Long: `parley client signs in to a server and lets you write to the others there. At a terminal it asks for what it needs;
 type help for the commands. Without a terminal it reads commands from its input, one in each line, and prints one line
@@ -92,10 +92,23 @@ func portNumber(s string) (string, error) {
 // addressOf reads the words of `parley client`.
 func addressOf(o *tui.Options, given []string) error {
 	if name, domain, ok := strings.Cut(given[0], "@"); ok {
-		if name == "" || domain == "" {
+		host, port, err := net.SplitHostPort(domain)
+		if err != nil {
+			host, port = domain, ""
+		}
+		if name == "" || host == "" || strings.Contains(host, "/") {
 			return misuse("parley client alice@chat.example.org", "%q is no address", given[0])
 		}
-		o.User, o.Domain = name, domain
+		o.User = name
+		if net.ParseIP(strings.Trim(host, "[]")) == nil {
+			o.Domain = host
+		} else if port == "" { // an address is no domain: the server says its own
+			port = "5222"
+		}
+		if port != "" {
+			o.HostPort, err = hostPort(host, port)
+			return err
+		}
 		return nil
 	}
 	port := "5222"

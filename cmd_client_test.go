@@ -13,6 +13,10 @@ func TestWrongClientLines(t *testing.T) {
 	if err := os.WriteFile(empty, []byte("\nsecret\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	word := filepath.Join(t.TempDir(), "word")
+	if err := os.WriteFile(word, []byte("secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	how := "\n  fix  parley client 127.0.0.1 5222\n       or  parley client alice@chat.example.org\n"
 	for _, c := range []struct {
 		line, input string
@@ -25,6 +29,12 @@ func TestWrongClientLines(t *testing.T) {
 		{"client a 70000", "", 2, "PORT must be a number from 1 to 65535, not 70000\n  fix  for example:  parley client 127.0.0.1 5222\n"},
 		{"client a 0", "", 2, "PORT must be a number from 1 to 65535, not 0\n  fix  for example:  parley client 127.0.0.1 5222\n"},
 		{"client @a", "", 2, "\"@a\" is no address\n  fix  parley client alice@chat.example.org\n"},
+		{"client alice@a/phone", "", 2, "\"alice@a/phone\" is no address\n  fix  parley client alice@chat.example.org\n"},
+		{"client alice@:5222", "", 2, "\"alice@:5222\" is no address\n  fix  parley client alice@chat.example.org\n"},
+		{"client alice@a:0", "", 2, "PORT must be a number from 1 to 65535, not 0\n  fix  for example:  parley client 127.0.0.1 5222\n"},
+		{"client alice@127.0.0.1:1 --password-file " + word, "", 5, "cannot reach 127.0.0.1:1\n  why  nothing listens there"},
+		{"client alice@[::1]:1 --password-file " + word, "", 5, "cannot reach [::1]:1\n"},
+		{"client alice@localhost:1 --password-file " + word, "", 5, "cannot reach localhost:1\n  why  nothing listens there"},
 		{"client a --server b", "", 2, "the server is given twice: a:5222 as words and b as --server\n  fix  leave one of them out\n"},
 		{"client alice@a --user bob", "", 2, "the name is given twice: alice as a word and bob as --user\n  fix  leave one of them out\n"},
 		{"client a --trust 1234", "", 2, "--trust needs a key like SHA256:9f2KbQx1vY7mD0sTt3hPzWc5Lk8RnAe4JgUoXiV6yBw\n  fix  the server prints it when it starts\n"},

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -48,14 +49,19 @@ a sign-in (60). Who does nothing for TIMEOUT seconds is signed out (0: nobody is
 // takeWords takes the words after `parley server` as the settings that they stand for.
 func (f *settingFlags) takeWords(given []string) error {
 	for i, word := range given {
-		name := []string{"PORT", "BLOCK_DURATION", "TIMEOUT"}[i]
-		key := []string{"port", "block_duration", "timeout"}[i]
+		key, arg := serverWord(i, word)
 		if flag, twice := f.args[key]; twice && flag.Text != word {
-			return misuse("leave one of them out", "%s is given twice: %s as a word and %s as %s", name, word, flag.Text, flag.Name)
+			return misuse("leave one of them out", "%s is given twice: %s as a word and %s as %s", arg.Name, word, flag.Text, flag.Name)
 		}
-		f.args[key] = config.Arg{Text: word, Name: name, Example: "parley server 5222 60 300"}
+		f.args[key] = arg
 	}
 	return nil
+}
+
+// serverWord is the i-th word after `parley server` as the setting that it stands for.
+func serverWord(i int, word string) (key string, arg config.Arg) {
+	key = []string{"port", "block_duration", "timeout"}[i]
+	return key, config.Arg{Text: word, Name: strings.ToUpper(key), Example: "parley server 5222 60 300"}
 }
 
 // serve runs the server until a signal ends it.

@@ -24,10 +24,24 @@ func checkCertificate(files config.TLS) error {
 		return nil
 	}
 	if _, err := tls.LoadX509KeyPair(files.Cert, files.Key); err != nil {
-		return &failure{code: exitConfig, what: "cannot use the certificate " + files.Cert + " with the key " + files.Key,
-			why: strings.TrimPrefix(err.Error(), "tls: "), fix: "--tls-cert and --tls-key with files in PEM form, the chain in the first"}
+		f := certificateFailure(&server.CertificateError{Cert: files.Cert, Key: files.Key, Err: err})
+		f.code, f.fix = exitConfig, "--tls-cert and --tls-key with files in PEM form, the chain in the first"
+		return f
 	}
 	return nil
+}
+
+// certificateFailure words why a certificate cannot be used: the one that the server made for itself, unless the caller
+// says otherwise.
+func certificateFailure(e *server.CertificateError) *failure {
+	f := &failure{code: exitFailed, what: "cannot use the certificate " + e.Cert + " with the key " + e.Key,
+		why: strings.TrimPrefix(e.Err.Error(), "tls: "),
+		fix: fmt.Sprintf("put back a copy of the two files\na new key, which every client will ask about:  rm %s %s", quoted(e.Cert), quoted(e.Key))}
+	if errors.Is(e.Err, fs.ErrPermission) {
+		f.why += fmt.Sprintf(" (running as user %s)", userName())
+		f.fix = fmt.Sprintf("sudo chown %s %s %s", userName(), quoted(e.Cert), quoted(e.Key))
+	}
+	return f
 }
 
 // startFailure says in words why a server did not start.
@@ -38,6 +52,10 @@ func startFailure(err error, c config.Config) error {
 	}
 	if f := listenFailure(err, c); f != nil {
 		return f
+	}
+	var cert *server.CertificateError
+	if errors.As(err, &cert) {
+		return certificateFailure(cert)
 	}
 	if f := dataFailure(err, c.Data); f != nil {
 		return f

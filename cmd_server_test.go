@@ -116,6 +116,9 @@ func TestServerCannotStart(t *testing.T) {
 	for _, err := range []error{
 		os.WriteFile(data("file"), nil, 0o600), os.Mkdir(data("garbage"), 0o700), os.Mkdir(data("sqlite"), 0o700),
 		os.WriteFile(filepath.Join(data("garbage"), "parley.db"), []byte(strings.Repeat("garbage ", 1000)), 0o600),
+		os.Mkdir(data("emptied"), 0o700), os.WriteFile(filepath.Join(data("emptied"), "parley.db"), nil, 0o600),
+		os.WriteFile(filepath.Join(data("emptied"), "tls.key"), []byte("key"), 0o600), os.Mkdir(data("badkey"), 0o700),
+		os.WriteFile(filepath.Join(data("badkey"), "tls.crt"), nil, 0o600), os.WriteFile(filepath.Join(data("badkey"), "tls.key"), nil, 0o600),
 	} {
 		if err != nil {
 			t.Fatal(err)
@@ -142,6 +145,10 @@ func TestServerCannotStart(t *testing.T) {
 			[]string{"error: cannot keep data in " + data("file") + ":", "is not a directory\n"}},
 		{"not a database", []string{fmt.Sprint(other), "--data", data("garbage")}, 1,
 			[]string{"error: the database in " + data("garbage") + " is not one of parley's, or its beginning is damaged; nothing was changed\n"}},
+		{"emptied database", []string{fmt.Sprint(other), "--data", data("emptied")}, 1,
+			[]string{"error: the database in " + data("emptied") + " is damaged; nothing was changed\n  why  the file is empty\n"}},
+		{"damaged key", []string{fmt.Sprint(other), "--data", data("badkey")}, 1,
+			[]string{"error: cannot use the certificate " + data("badkey/tls.crt") + " with the key " + data("badkey/tls.key") + "\n", "a new key, which every client will ask about:  rm "}},
 		{"other domain", []string{fmt.Sprint(other), "--data", data("theirs"), "--domain", "mine.example"}, 3,
 			[]string{"error: the data in " + data("theirs") + " belongs to the domain theirs.example, not to mine.example\n", "--domain theirs.example\n"}},
 		{"no certificate", []string{fmt.Sprint(other), "--data", data("d"), "--tls-cert", data("none.pem"), "--tls-key", data("none.key")}, 3,
@@ -152,6 +159,11 @@ func TestServerCannotStart(t *testing.T) {
 			r := runCLI(t, map[string]string{"HOME": dir}, "", append([]string{"server"}, test.args...)...)
 			checkFailure(t, r, test.code, test.says...)
 		})
+	}
+	for _, name := range []string{"a", "b", "c"} { // whose port or address could not be had
+		if _, err := os.Stat(data(name)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("a server that did not start has made %s (%v)", data(name), err)
+		}
 	}
 	if text, err := os.ReadFile(filepath.Join(data("garbage"), "parley.db")); err != nil || len(text) != 8000 {
 		t.Error("the file that is no database was changed")
@@ -197,6 +209,8 @@ func TestStartFailures(t *testing.T) {
 		{fmt.Errorf("server: %w", store.ErrCorrupt), "the database in /srv/parley is damaged; nothing was changed"},
 		{fmt.Errorf("server: %w", store.ErrInUse), "/srv/parley is in use by another parley"},
 		{&server.DomainError{Recorded: "a.org", Asked: "b.org"}, "the data in /srv/parley belongs to the domain a.org, not to b.org"},
+		{&server.CertificateError{Cert: "/srv/parley/tls.crt", Key: "/srv/parley/tls.key", Err: &fs.PathError{Op: "open", Path: "/srv/parley/tls.key", Err: syscall.EACCES}},
+			"cannot use the certificate /srv/parley/tls.crt with the key /srv/parley/tls.key"},
 		{errors.New("what nobody thought of"), "the server did not start"},
 	}
 	for _, test := range tests {

@@ -89,6 +89,9 @@ func (p *program) userAdd() *cobra.Command {
 		address := r.Accounts[0].Address
 		fmt.Fprintf(p.out, "Added %s.\n", address)
 		if onTerminal(p.out) {
+			if a.port != 5222 && a.port != 0 {
+				address = fmt.Sprintf("%s:%d", address, a.port)
+			}
 			fmt.Fprintf(p.out, "\n  talk here          parley client %s\n", address)
 		}
 		return nil

@@ -23,7 +23,8 @@ func (p *program) userImport() *cobra.Command {
 		Short: "make accounts from a file with a name and a password on each line",
 		Args:  words("FILE"),
 		Long: `parley user import makes an account for each line "name password" of a file (- is the input).
-It says which lines it refuses and why; the others are taken, those with short passwords too.`,
+It says which lines it refuses and why; the others are taken, those with short passwords too. Lines that begin with #
+are left out.`,
 		PreRunE: func(_ *cobra.Command, given []string) (err error) { // before the data is touched
 			file, err = p.credentials(given[0])
 			return err
@@ -61,6 +62,9 @@ func (p *program) imported(r server.Response) {
 	}
 	if len(r.Refused) > 0 {
 		sum += "; refused " + count(len(r.Refused), "line")
+	}
+	if r.Remarks > 0 {
+		sum += "; left out " + count(r.Remarks, "line") + " beginning with #"
 	}
 	fmt.Fprintln(p.out, sum+".")
 }

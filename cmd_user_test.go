@@ -59,7 +59,7 @@ func userDialogue(t *testing.T, data string) {
 				"warning: the password of yoda has less than 10 characters; it was taken\n" +
 				"error: 8 lines of " + file + " not taken\n  why  the reasons are above, with the number of the line\n" +
 				"  fix  mend those lines and import the file again: accounts that exist are left alone\n"},
-		{"import -", "dave a-good-password\n", 0, "Added 1 account.\n", ""},
+		{"import -", "# the team\ndave a-good-password\n  #erin another-password\n", 0, "Added 1 account; left out 2 lines beginning with #.\n", ""},
 		{"list --domain elsewhere.example", "", 3, "", "error: the data in " + data + " belongs to the domain localhost, not to elsewhere.example\n" +
 			"  why  every address in it ends with that name, so it cannot change\n  fix  --domain localhost\n       or  another directory for elsewhere.example:  --data " + quoted(besides(data)) + "\n"},
 	}

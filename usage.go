@@ -149,9 +149,15 @@ func flagError(cmd *cobra.Command, err error) error {
 
 // negativeWord says which word of a command was given a number below zero.
 func negativeWord(cmd *cobra.Command, number string) error {
+	n := len(cmd.Flags().Args())
+	if cmd.Name() == "server" && n < 3 {
+		key, arg := serverWord(n, number)
+		c, err := config.Load(config.Sources{Args: map[string]config.Arg{key: arg}, Getenv: func(string) string { return "" }})
+		return errors.Join(err, c.Validate())
+	}
 	name := "a word"
 	names := strings.Fields(strings.NewReplacer("[", "", "]", "").Replace(cmd.Use))[1:]
-	if n := len(cmd.Flags().Args()); n < len(names) {
+	if n < len(names) {
 		name = names[n]
 	}
 	return misuse(cmd.UseLine(), "%s of %s cannot be below zero, and %s is", name, cmd.CommandPath(), number)

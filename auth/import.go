@@ -28,6 +28,7 @@ type ImportOptions struct {
 type ImportResult struct {
 	Added   []Account
 	Short   []string    // names of those among Added whose passwords are short
+	Remarks int         // lines that begin with #, which are not about accounts
 	Refused []LineError // in the order of the lines
 }
 
@@ -43,8 +44,8 @@ func (e LineError) Error() string { return fmt.Sprintf("line %d: %v", e.Line, e.
 // Unwrap returns the reason: *NameError, *ExistsError, *PasswordError, or one of the file's form.
 func (e LineError) Unwrap() error { return e.Err }
 
-// Import makes an account for each line "name password" of a file in UTF-8; empty lines, a byte order mark and CRLF do
-// not matter. Lines that cannot be taken are listed with their reasons, the others are taken. The error is one that
+// Import makes an account for each line "name password" of a file in UTF-8; empty lines, lines that begin with #, a byte
+// order mark and CRLF do not matter. Lines that cannot be taken are listed with their reasons, the others are taken. The error is one that
 // ended the work: reading failed, ctx ended, the store cannot keep anything. What the result says was done then, is.
 func (a *Accounts) Import(ctx context.Context, r io.Reader, o ImportOptions) (ImportResult, error) {
 	i := &importing{accounts: a, options: o, seen: map[string]candidate{}}
@@ -134,6 +135,9 @@ func (i *importing) take(line string) {
 	c := candidate{line: i.line}
 	switch {
 	case len(fields) == 0:
+		return
+	case strings.HasPrefix(fields[0], "#"):
+		i.result.Remarks++
 		return
 	case !utf8.ValidString(line):
 		i.refuse(c, errors.New("it is not UTF-8 text"))

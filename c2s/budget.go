@@ -2,6 +2,7 @@ package c2s
 
 import (
 	"context"
+	"net/netip"
 	"time"
 )
 
@@ -33,12 +34,17 @@ type bucket struct {
 	last                time.Time
 }
 
-func (b *bucket) wait(ctx context.Context) error {
-	now := time.Now()
+// refill adds what has come since the last time.
+func (b *bucket) refill(now time.Time) {
 	if !b.last.IsZero() {
 		b.tokens = min(b.burst, b.tokens+now.Sub(b.last).Seconds()*b.rate)
 	}
 	b.last = now
+}
+
+// wait takes one, and returns when that was there to be taken.
+func (b *bucket) wait(ctx context.Context) error {
+	b.refill(time.Now())
 	if b.tokens--; b.tokens >= 0 {
 		return nil
 	}
@@ -50,4 +56,41 @@ func (b *bucket) wait(ctx context.Context) error {
 	case <-t.C:
 		return nil
 	}
+}
+
+// arrivals bounds how often each network opens connections, whatever becomes of them.
+type arrivals map[netip.Prefix]*bucket
+
+// maxNetworks bounds the memory of arrivals. It forgets all of them then: who has so many networks to come from is not
+// slowed down by a bound for each.
+const maxNetworks = 20_000
+
+// come tells whether one more connection may come from a network, and from the larger one around it, which may open four
+// times as many.
+func (a arrivals) come(near netip.Prefix, now time.Time) bool {
+	bits := 24
+	if near.Addr().Is6() {
+		bits = 48
+	}
+	wide, _ := near.Addr().Prefix(bits)
+	x, y := a.of(near, 1, now), a.of(wide, 4, now)
+	if x.tokens < 1 || y.tokens < 1 {
+		return false
+	}
+	x.tokens--
+	y.tokens--
+	return true
+}
+
+func (a arrivals) of(network netip.Prefix, times float64, now time.Time) *bucket {
+	b := a[network]
+	if b == nil {
+		if len(a) >= maxNetworks {
+			clear(a)
+		}
+		b = &bucket{burst: times * burstArrivals, rate: times * arrivalsPerSecond, tokens: times * burstArrivals}
+		a[network] = b
+	}
+	b.refill(now)
+	return b
 }

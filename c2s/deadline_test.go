@@ -148,64 +148,114 @@ func TestPreAuthTotal(t *testing.T) {
 
 // TestAdmit: 4,096 connections may wait for their sign-in, 32 of them from one network; from this computer any number.
 func TestAdmit(t *testing.T) {
-	r := newRoom(t, roomOptions{Config: c2s.Config{Rates: true}})
-	var held []*c2s.Held
-	count := func(format string, n int) (admitted int) {
-		for i := range n {
-			addr := format
-			if strings.Contains(format, "%") {
-				addr = fmt.Sprintf(format, i/250, i%250+1)
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoom(t, roomOptions{Config: c2s.Config{Rates: true}})
+		var held []*c2s.Held
+		count := func(format string, n int) (admitted int) {
+			for i := range n {
+				addr := format
+				if strings.Contains(format, "%") {
+					addr = fmt.Sprintf(format, i/250, i%250+1)
+				}
+				if h, ok := r.Admit(netip.MustParseAddr(addr).Unmap()); ok {
+					held = append(held, h)
+					admitted++
+				}
 			}
-			if h, ok := r.Admit(netip.MustParseAddr(addr).Unmap()); ok {
-				held = append(held, h)
-				admitted++
-			}
+			return admitted
 		}
-		return admitted
-	}
-	same4, same6 := "192.0.2.7", "2001:db8::%x:%x"
-	if n := count(same4, 40); n != c2s.MaxUnsignedPer {
-		t.Errorf("%d from one address", n)
-	}
-	if n := count(same6, 40); n != c2s.MaxUnsignedPer {
-		t.Errorf("%d from one /64", n)
-	}
-	if n := count("::ffff:192.0.%d.%d", 100); n != 100 {
-		t.Errorf("%d of 100 from as many addresses", n)
-	}
-	if n := count("127.0.%d.%d", 100) + count("127.0.0.1", 100); n != 200 {
-		t.Errorf("%d of 200 from this computer", n)
-	}
-	for _, h := range held[:c2s.MaxUnsignedPer] {
-		h.SignedIn()
-		h.SignedIn()
-	}
-	if n := count(same4, 40); n != c2s.MaxUnsignedPer {
-		t.Errorf("%d more from one address once the others had signed in", n)
-	}
-	count("10.1.%d.%d", c2s.MaxUnsigned)
-	if waiting, _ := r.Counts(); waiting != c2s.MaxUnsigned {
-		t.Errorf("%d are waiting", waiting)
-	}
-	if _, ok := r.Admit(netip.MustParseAddr("127.0.0.1")); ok {
-		t.Error("one more was admitted")
-	}
-	held[len(held)-1].Gone()
-	if _, ok := r.Admit(netip.MustParseAddr("127.0.0.1")); !ok {
-		t.Error("none was admitted once one had gone")
-	} else {
-		waiting, _ := r.Counts()
-		if waiting != c2s.MaxUnsigned {
+		same4, same6 := "192.0.2.7", "2001:db8::%x:%x"
+		if n := count(same4, 40); n != c2s.MaxUnsignedPer {
+			t.Errorf("%d from one address", n)
+		}
+		if n := count(same6, 40); n != c2s.MaxUnsignedPer {
+			t.Errorf("%d from one /64", n)
+		}
+		if n := count("::ffff:192.0.%d.%d", 100); n != 100 {
+			t.Errorf("%d of 100 from as many addresses", n)
+		}
+		if n := count("127.0.%d.%d", 100) + count("127.0.0.1", 100); n != 200 {
+			t.Errorf("%d of 200 from this computer", n)
+		}
+		for _, h := range held[:c2s.MaxUnsignedPer] {
+			h.SignedIn()
+			h.SignedIn()
+		}
+		time.Sleep(time.Minute) // or there would be too many in a short time
+		if n := count(same4, 40); n != c2s.MaxUnsignedPer {
+			t.Errorf("%d more from one address once the others had signed in", n)
+		}
+		count("10.1.%d.%d", c2s.MaxUnsigned+400) // 240 come from each /24
+		if waiting, _ := r.Counts(); waiting != c2s.MaxUnsigned {
 			t.Errorf("%d are waiting", waiting)
 		}
-	}
-	for _, h := range held {
-		h.Gone()
-		h.Gone()
-	}
-	if waiting, _ := r.Counts(); waiting != 1 || r.Networks() != 1 {
-		t.Errorf("%d are waiting from %d networks", waiting, r.Networks())
-	}
+		if _, ok := r.Admit(netip.MustParseAddr("127.0.0.1")); ok {
+			t.Error("one more was admitted")
+		}
+		held[len(held)-1].Gone()
+		if _, ok := r.Admit(netip.MustParseAddr("127.0.0.1")); !ok {
+			t.Error("none was admitted once one had gone")
+		} else {
+			waiting, _ := r.Counts()
+			if waiting != c2s.MaxUnsigned {
+				t.Errorf("%d are waiting", waiting)
+			}
+		}
+		for _, h := range held {
+			h.Gone()
+			h.Gone()
+		}
+		if waiting, _ := r.Counts(); waiting != 1 || r.Networks() != 1 {
+			t.Errorf("%d are waiting from %d networks", waiting, r.Networks())
+		}
+	})
+}
+
+// TestArrivals: a network may open 60 connections at once and then 10 each second, the network around it four times as
+// many, and the memory of that is bounded.
+func TestArrivals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoom(t, roomOptions{Config: c2s.Config{Rates: true}})
+		come := func(addr string, n int) (admitted int) {
+			for range n {
+				if h, ok := r.Admit(netip.MustParseAddr(addr)); ok {
+					admitted++
+					h.Gone()
+				}
+			}
+			return admitted
+		}
+		for _, c := range []struct{ one, neighbour, elsewhere string }{
+			{"192.0.2.7", "192.0.2.%d", "198.51.100.1"}, {"2001:db8:0:7::1", "2001:db8:0:%x::1", "2001:db8:1::1"},
+		} {
+			if n := come(c.one, 100); n != c2s.BurstArrivals {
+				t.Errorf("%d at once from %s", n, c.one)
+			}
+			time.Sleep(time.Second)
+			if n := come(c.one, 100); n != c2s.ArrivalsPerSecond {
+				t.Errorf("%d in the next second from %s", n, c.one)
+			}
+			near := 0
+			for i := range 100 {
+				near += come(fmt.Sprintf(c.neighbour, i+20), 10)
+			}
+			if want := 4*(c2s.BurstArrivals+c2s.ArrivalsPerSecond) - c2s.BurstArrivals - c2s.ArrivalsPerSecond; near != want {
+				t.Errorf("%d from the neighbours of %s, not %d", near, c.one, want)
+			}
+			if n := come(c.elsewhere, 10); n != 10 {
+				t.Errorf("%d of 10 from elsewhere", n)
+			}
+		}
+		if n := come("127.0.0.1", 1000) + come("::1", 1000); n != 2000 {
+			t.Errorf("%d of 2,000 from this computer", n)
+		}
+		for i := range 50_000 {
+			come(fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255), 1)
+		}
+		if n := r.Arrived(); n > c2s.MaxNetworks {
+			t.Errorf("%d networks are remembered", n)
+		}
+	})
 }
 
 // TestBudget: messages may come in a burst, then at a pace; nobody is refused.

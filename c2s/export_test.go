@@ -23,6 +23,10 @@ const (
 	PresencesPerSecond = presencesPerSecond
 	BurstIQs           = burstIQs
 	IQsPerSecond       = iqsPerSecond
+
+	BurstArrivals     = burstArrivals
+	ArrivalsPerSecond = arrivalsPerSecond
+	MaxNetworks       = maxNetworks
 )
 
 // Counts are the connections that have not signed in, and all.
@@ -89,4 +93,11 @@ func (b *Bucket) Take(ctx context.Context) (time.Duration, error) {
 	began := time.Now()
 	err := b.b.wait(ctx)
 	return time.Since(began), err
+}
+
+// Arrived is how many networks are remembered for the rate of their connections.
+func (v *Server) Arrived() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return len(v.arrivals)
 }

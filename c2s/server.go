@@ -39,6 +39,9 @@ const (
 	presencesPerSecond = 1
 	burstIQs           = 200
 	iqsPerSecond       = 20
+
+	burstArrivals     = 60 // connections from one network; loopback is exempt
+	arrivalsPerSecond = 10
 )
 
 // Registrar lets people make an account before they sign in (XEP-0077). It is nil where that is not offered.
@@ -80,12 +83,13 @@ type Server struct {
 	conns    map[*conn]struct{}   // guarded by mu: all of them
 	unsigned map[netip.Prefix]int // guarded by mu: those that have not signed in, by network
 	waiting  int                  // guarded by mu: their number
+	arrivals arrivals             // guarded by mu
 	closing  bool                 // guarded by mu
 }
 
 // New is a Server without listeners.
 func New(c Config) *Server {
-	return &Server{Config: c, conns: map[*conn]struct{}{}, unsigned: map[netip.Prefix]int{}}
+	return &Server{Config: c, conns: map[*conn]struct{}{}, unsigned: map[netip.Prefix]int{}, arrivals: arrivals{}}
 }
 
 // Serve accepts connections on ln until it is closed, and then returns nil. Shutdown waits for the connections.
@@ -136,7 +140,7 @@ func (v *Server) admit(c *conn) bool {
 	if v.closing || v.waiting >= maxUnsigned {
 		return false
 	}
-	if v.Rates && !c.addr.IsLoopback() && v.unsigned[c.network] >= maxUnsignedPer {
+	if v.Rates && !c.addr.IsLoopback() && (v.unsigned[c.network] >= maxUnsignedPer || !v.arrivals.come(c.network, time.Now())) {
 		return false
 	}
 	v.wg.Add(1)

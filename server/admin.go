@@ -12,7 +12,6 @@ import (
 	"parley/auth"
 	"parley/config"
 	"parley/store"
-	"parley/store/sqlite"
 )
 
 // What a Request asks for.
@@ -58,9 +57,11 @@ type Response struct {
 	Fault    Fault     `json:"fault,omitempty"` // "": it was done
 	Text     string    `json:"text,omitempty"`
 	Domain   string    `json:"domain,omitempty"`
+	Port     int       `json:"port,omitempty"`     // for clients, where it is known
 	Accounts []Account `json:"accounts,omitempty"` // that were found, made, changed or removed
 	Short    []string  `json:"short,omitempty"`    // names among those imported that have short passwords
 	Refused  []Refusal `json:"refused,omitempty"`  // lines of an import that were not taken
+	Remarks  int       `json:"remarks,omitempty"`  // lines of an import that begin with #
 }
 
 // Account is an account as the administrator sees it.
@@ -81,6 +82,7 @@ type Refusal struct {
 type Admin struct {
 	Accounts *auth.Accounts
 	Domain   string                                       // of the addresses in answers
+	Port     int                                          // for clients; 0: not known
 	Unblock  func(ctx context.Context, name string) error // lifts what wrong passwords have led to
 }
 
@@ -90,7 +92,7 @@ func (a *Admin) Do(ctx context.Context, req Request) Response {
 	var err error
 	switch req.Do {
 	case DoHello:
-		return Response{Domain: a.Domain}
+		return Response{Domain: a.Domain, Port: a.Port}
 	case DoFind:
 		acc, err = a.find(req.Name)
 	case DoAdd:
@@ -134,7 +136,7 @@ func (a *Admin) importFile(ctx context.Context, file []byte) Response {
 	if err != nil { // what was done until then is in the answer all the same
 		r = a.fault(err)
 	}
-	r.Domain, r.Accounts, r.Short = a.Domain, a.shown(result.Added...), result.Short
+	r.Domain, r.Accounts, r.Short, r.Remarks = a.Domain, a.shown(result.Added...), result.Short, result.Remarks
 	for _, l := range result.Refused {
 		r.Refused = append(r.Refused, Refusal{Line: l.Line, Reason: l.Err.Error()})
 	}
@@ -182,7 +184,7 @@ func (a *Admin) fault(err error) Response {
 // directory becomes that of c.Domain; otherwise its own domain counts unless another one was asked for (*DomainError).
 // Whoever opened it calls done, once. Errors are those of sqlite.Open (store.ErrInUse: somebody else has it after all).
 func OpenAdmin(ctx context.Context, c config.Config) (a *Admin, done func() error, err error) {
-	db, err := sqlite.Open(c.Data, sqlite.Options{})
+	db, err := openData(c.Data, nil)
 	if err != nil {
 		return nil, nil, fmt.Errorf("server: %w", err)
 	}
@@ -201,7 +203,7 @@ func OpenAdmin(ctx context.Context, c config.Config) (a *Admin, done func() erro
 	}
 	domain, err := RecordDomain(ctx, st, c)
 	if err == nil {
-		a = &Admin{Domain: domain, Unblock: func(ctx context.Context, name string) error { return auth.Unblock(ctx, st, name) }}
+		a = &Admin{Domain: domain, Port: c.Port, Unblock: func(ctx context.Context, name string) error { return auth.Unblock(ctx, st, name) }}
 		a.Accounts, err = auth.Open(ctx, st, auth.Options{Domain: domain, Iterations: c.Auth.Iterations})
 	}
 	if err != nil {

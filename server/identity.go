@@ -32,6 +32,26 @@ const (
 	keyContacts = "contacts"
 )
 
+// The names of the self-signed certificate and its key in the data directory.
+const (
+	certName = "tls.crt"
+	keyName  = "tls.key"
+)
+
+// CertificateError says which files of a certificate and its key cannot be used.
+type CertificateError struct {
+	Cert, Key string
+	Err       error
+}
+
+// Error says which files, and why.
+func (e *CertificateError) Error() string {
+	return fmt.Sprintf("the certificate %s with the key %s: %v", e.Cert, e.Key, e.Err)
+}
+
+// Unwrap returns the reason.
+func (e *CertificateError) Unwrap() error { return e.Err }
+
 // DomainError says that a data directory belongs to another domain.
 type DomainError struct{ Recorded, Asked string }
 
@@ -87,7 +107,7 @@ func (s *Server) registrar() c2s.Registrar {
 
 // admin is what the control socket works on.
 func (s *Server) admin() *Admin {
-	return &Admin{Accounts: s.accounts, Domain: s.config.Domain, Unblock: func(ctx context.Context, name string) error {
+	return &Admin{Accounts: s.accounts, Domain: s.config.Domain, Port: s.config.Port, Unblock: func(ctx context.Context, name string) error {
 		_, err := s.lockout.Unblock(ctx, name)
 		return err
 	}}
@@ -98,7 +118,7 @@ func (s *Server) admin() *Admin {
 func (s *Server) certificate(kept bool) (*tls.Certificate, error) {
 	certFile, keyFile := s.config.TLS.Cert, s.config.TLS.Key
 	if certFile == "" {
-		certFile, keyFile = filepath.Join(s.config.Data, "tls.crt"), filepath.Join(s.config.Data, "tls.key")
+		certFile, keyFile = filepath.Join(s.config.Data, certName), filepath.Join(s.config.Data, keyName)
 		if !kept {
 			certPEM, keyPEM, err := selfSigned(s.config.Domain)
 			if err != nil {
@@ -118,7 +138,7 @@ func (s *Server) certificate(kept bool) (*tls.Certificate, error) {
 	}
 	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {
-		return nil, fmt.Errorf("server: read the certificate: %w", err)
+		return nil, &CertificateError{Cert: certFile, Key: keyFile, Err: err}
 	}
 	s.facts.Fingerprint = Fingerprint(&pair)
 	return &pair, nil

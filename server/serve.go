@@ -44,8 +44,8 @@ type door struct {
 	mode c2s.Mode
 }
 
-// openDoors opens all listeners, and the control socket when there is a data directory.
-func (s *Server) openDoors(ctx context.Context, control bool) error {
+// openDoors opens all listeners for clients.
+func (s *Server) openDoors(ctx context.Context) error {
 	c := s.config
 	addresses, asked := c.Addresses()
 	var err error
@@ -68,11 +68,6 @@ func (s *Server) openDoors(ctx context.Context, control bool) error {
 			return err
 		}
 		s.facts.Insecure = []string{ln.Addr().String()}
-	}
-	if control {
-		if s.control, err = ListenControl(c.Data); err != nil {
-			return err
-		}
 	}
 	return nil
 }

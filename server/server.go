@@ -75,6 +75,16 @@ func NewWith(ctx context.Context, c config.Config, log *slog.Logger, parts Parts
 
 // build is what New consists of, top to bottom.
 func (s *Server) build(ctx context.Context, parts Parts) (err error) {
+	kept := parts.Engine == nil
+	if kept {
+		_, err := os.Stat(filepath.Join(s.config.Data, sqlite.FileName))
+		s.facts.DataNew = errors.Is(err, os.ErrNotExist)
+	}
+	if s.facts.DataNew { // before anything is made on the disk; else the database says for which domain
+		if err := s.openDoors(ctx); err != nil {
+			return err
+		}
+	}
 	if err := s.openStore(ctx, parts); err != nil {
 		return err
 	}
@@ -92,7 +102,7 @@ func (s *Server) build(ctx context.Context, parts Parts) (err error) {
 	if err := s.openHall(ctx); err != nil {
 		return err
 	}
-	pair, err := s.certificate(parts.Engine == nil)
+	pair, err := s.certificate(kept)
 	if err != nil {
 		return err
 	}
@@ -101,8 +111,15 @@ func (s *Server) build(ctx context.Context, parts Parts) (err error) {
 		TLS: tlsConfig(pair), Caps: disco.Caps(s.hall), Timeout: time.Duration(c.Timeout) * time.Second,
 		Stanza: c.Limits.StanzaBytes, Rates: c.Limits.Rates, Log: log,
 	})
-	if err := s.openDoors(ctx, parts.Engine == nil); err != nil {
-		return err
+	if !s.facts.DataNew {
+		if err := s.openDoors(ctx); err != nil {
+			return err
+		}
+	}
+	if kept {
+		if s.control, err = ListenControl(c.Data); err != nil {
+			return err
+		}
 	}
 	if n := s.accounts.Count(); n > manyContacts {
 		log.Warn("everybody is on everybody's contact list; with this many accounts signing in gets slow", slog.Int("accounts", n))
@@ -111,14 +128,17 @@ func (s *Server) build(ctx context.Context, parts Parts) (err error) {
 	return nil
 }
 
+// openData opens the database of a data directory.
+func openData(dir string, log *slog.Logger) (*sqlite.Engine, error) {
+	_, err := os.Stat(filepath.Join(dir, keyName)) // made after the database, and never without one
+	return sqlite.Open(dir, sqlite.Options{Logger: log, Used: err == nil})
+}
+
 // openStore opens the database and starts its committer, which runs until the store is closed.
 func (s *Server) openStore(ctx context.Context, parts Parts) error {
 	engine := parts.Engine
 	if engine == nil {
-		if _, err := os.Stat(filepath.Join(s.config.Data, sqlite.FileName)); errors.Is(err, os.ErrNotExist) {
-			s.facts.DataNew = true
-		}
-		db, err := sqlite.Open(s.config.Data, sqlite.Options{Logger: s.log})
+		db, err := openData(s.config.Data, s.log)
 		if err != nil {
 			return fmt.Errorf("server: %w", err)
 		}

@@ -75,7 +75,7 @@ const applicationID = 0x50524c59
 // checkFile looks at the database file without SQLite, which could change it, and makes it if there is none.
 //
 // It must not run while SQLite has the file open: closing any descriptor of it would drop the locks of the process.
-func checkFile(path, dir string, knows int64) error {
+func checkFile(path, dir string, knows int64, used bool) error {
 	wal, err := os.Stat(path + "-wal")
 	hasWAL := err == nil && wal.Size() > 0
 	f, err := os.Open(path)
@@ -92,6 +92,8 @@ func checkFile(path, dir string, knows int64) error {
 	head := make([]byte, headerSize)
 	n, err := io.ReadFull(f, head)
 	switch {
+	case n == 0 && err == io.EOF && !hasWAL && used:
+		return damaged(path, dir, "the file is empty")
 	case n == 0 && err == io.EOF && !hasWAL:
 		return nil // made, but never written to
 	case n == 0 && err == io.EOF:

@@ -133,6 +133,12 @@ func TestOpenForeign(t *testing.T) {
 		refused(t, dir, store.ErrForeign, FileName)
 	})
 	t.Run("empty", func(t *testing.T) { open(t, write(t, FileName, nil), Options{}) })
+	t.Run("emptied", func(t *testing.T) {
+		dir := write(t, FileName, nil)
+		if _, err := Open(dir, Options{Used: true}); !errors.Is(err, store.ErrCorrupt) {
+			t.Errorf("an empty file where there was a database: %v", err)
+		}
+	})
 	t.Run("wal without file", func(t *testing.T) {
 		refused(t, write(t, FileName+"-wal", []byte("something")), store.ErrCorrupt, FileName)
 	})

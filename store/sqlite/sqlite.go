@@ -30,6 +30,7 @@ const pageSize = 4096
 type Options struct {
 	Cache  int64        // bytes of pages kept in memory, at most; 0 is 48 MiB
 	Logger *slog.Logger // nil discards
+	Used   bool         // the directory has been in use for long: an empty database in it has lost what it held
 
 	foldAt    int // rows without an index before they are folded
 	foldSlice int // owners folded in one transaction
@@ -94,7 +95,7 @@ func Open(dir string, o Options) (_ *Engine, err error) {
 	if e.lock, err = lockDir(dir); err != nil {
 		return nil, err
 	}
-	if err := checkFile(e.path, dir, int64(len(migrations()))); err != nil {
+	if err := checkFile(e.path, dir, int64(len(migrations())), o.Used); err != nil {
 		return nil, err
 	}
 	if err := e.openWriter(); err != nil {
