@@ -145,10 +145,7 @@ func objection(name string) string {
 	return ""
 }
 
-// CheckPassword returns a *PasswordError if a new password is not to be taken.
-func CheckPassword(password string) error { return checkPassword(password, false) }
-
-// checkPassword is CheckPassword that may let a short one pass.
+// checkPassword returns a *PasswordError if a new password is not to be taken. It may let a short one pass.
 func checkPassword(password string, short bool) error {
 	n := utf8.RuneCountInString(password)
 	switch {

@@ -211,9 +211,8 @@ func (v *Server) Bind(ctx context.Context, localpart, resource string) (*Session
 	if err != nil {
 		return nil, err
 	}
-	now := time.Now()
-	s := &Session{srv: v, account: a, jid: full, since: now}
-	s.seen.Store(now.UnixNano())
+	s := &Session{srv: v, account: a, jid: full}
+	s.seen.Store(time.Now().UnixNano())
 	s.out.limit = v.outbox
 	s.out.room = make(chan struct{}, 1)
 	for {

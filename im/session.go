@@ -25,7 +25,6 @@ type Session struct {
 	srv     *Server
 	account *Account
 	jid     jid.JID
-	since   time.Time
 
 	// lock-free
 	seen       atomic.Int64                  // when the person last did something, Unix nanoseconds
@@ -74,9 +73,6 @@ func (s *Session) JID() jid.JID { return s.jid }
 
 // Account is the account that the session belongs to.
 func (s *Session) Account() *Account { return s.account }
-
-// Since is when the session was bound.
-func (s *Session) Since() time.Time { return s.since }
 
 // Seen is when the person behind the session last did something (see active).
 func (s *Session) Seen() time.Time { return time.Unix(0, s.seen.Load()) }

@@ -3,6 +3,8 @@ package tui
 import (
 	"slices"
 	"strings"
+
+	"parley/xmpp/words"
 )
 
 // completion is what Tab offers: the candidates for the word before the cursor, and which one stands there now.
@@ -21,16 +23,16 @@ func complete(e editor, names []string) *completion {
 	i := strings.LastIndexAny(head, " \t\n") + 1
 	c := &completion{before: head[:i], typed: head[i:], after: e.text[e.at:], at: -1}
 	var from []string
-	switch words := strings.Fields(strings.TrimPrefix(c.before, "/")); {
-	case len(words) == 0:
+	switch before := strings.Fields(strings.TrimPrefix(c.before, "/")); {
+	case len(before) == 0:
 		slash := ""
 		if strings.HasPrefix(c.typed, "/") {
 			slash = "/"
 		}
-		for _, v := range verbs {
-			from = append(from, slash+v.name)
+		for _, v := range words.Verbs() {
+			from = append(from, slash+v.Name)
 		}
-	case len(words) == 1 && slices.Contains([]string{"message", "block", "unblock"}, words[0]):
+	case len(before) == 1 && slices.Contains([]string{"message", "block", "unblock"}, before[0]):
 		from = names
 	}
 	for _, f := range from {

@@ -10,6 +10,7 @@ import (
 	"parley/client"
 	"parley/xmpp/jid"
 	"parley/xmpp/stanza"
+	"parley/xmpp/words"
 )
 
 // answerPatience is how long a command waits for its answer.
@@ -20,35 +21,35 @@ type desk struct{ s Session }
 
 // result is what a command that succeeded has to tell.
 type result struct {
-	command
+	words.Line
 	who    string // block, unblock: the name as it is shown
 	note   string // broadcast: the server's words
 	people []client.Person
 }
 
 // do carries out one command; logout and help are the caller's.
-func (d desk) do(ctx context.Context, c command) (result, error) {
+func (d desk) do(ctx context.Context, c words.Line) (result, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerPatience)
 	defer cancel()
-	r := result{command: c}
+	r := result{Line: c}
 	var err error
-	switch c.verb {
+	switch c.Verb {
 	case "message":
 		err = d.message(c)
 	case "broadcast":
 		var o client.Outcome
-		o, err = d.s.Broadcast(ctx, c.text)
+		o, err = d.s.Broadcast(ctx, c.Text)
 		r.note = OneLine(o.Note)
 	case "whoelse":
 		r.people, err = d.s.WhoElse(ctx)
 	case "whoelsesince":
-		r.people, err = d.s.WhoElseSince(ctx, c.text)
+		r.people, err = d.s.WhoElseSince(ctx, c.Text)
 	case "block":
-		r.who, err = d.block(ctx, c.user)
+		r.who, err = d.block(ctx, c.User)
 	case "unblock":
-		r.who, err = d.unblock(ctx, c.user)
+		r.who, err = d.unblock(ctx, c.User)
 	}
-	return r, d.inSentence(c.verb, err)
+	return r, d.inSentence(c.Verb, err)
 }
 
 // inSentence turns what the server says no with into a sentence.
@@ -105,18 +106,18 @@ func (d desk) nobody(name string) error {
 		names = append(names, d.name(c.JID))
 	}
 	text := "nobody here is called " + OneLine(name)
-	if near := nearest(name, names); near != "" {
+	if near := words.Nearest(name, names); near != "" {
 		text += ". Did you mean " + near + "?"
 	}
 	return errors.New(text)
 }
 
-func (d desk) message(c command) error {
-	to, err := d.address(c.user)
+func (d desk) message(c words.Line) error {
+	to, err := d.address(c.User)
 	if err != nil {
 		return err
 	}
-	_, err = d.s.Message(to, c.text)
+	_, err = d.s.Message(to, c.Text)
 	return err
 }
 

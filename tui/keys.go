@@ -174,13 +174,13 @@ func (m *model) enter() {
 	switch {
 	case err != nil:
 		m.tell(plain("%s", err))
-	case c.verb == "help":
+	case c.Verb == "help":
 		for _, l := range helpLines() {
 			m.tell(said{"", l})
 		}
-	case c.verb == "logout" && m.state != here:
+	case c.Verb == "logout" && m.state != here:
 		m.leave(m.exit)
-	case c.verb == "logout":
+	case c.Verb == "logout":
 		m.do(job{kind: jobCommand, command: c})
 	case m.state == waiting, m.state == gone:
 		m.tell(plain("not done: no connection right now. Arrow-up brings it back."))

@@ -239,16 +239,16 @@ func (m *model) carried(msg carried) tea.Cmd {
 	var end *client.End
 	switch {
 	case m.state >= leaving:
-	case errors.As(msg.err, &end) && msg.result.verb != "logout":
-		if msg.result.verb != "" {
+	case errors.As(msg.err, &end) && msg.result.Verb != "logout":
+		if msg.result.Verb != "" {
 			m.tell(plain("not done: no connection right now. Arrow-up brings it back."))
 		}
 	case msg.err != nil:
 		m.tell(plain("%s", msg.err))
-	case msg.result.verb == "logout":
+	case msg.result.Verb == "logout":
 		m.leave(nil)
 	default:
-		if msg.result.verb == "message" || msg.result.verb == "broadcast" {
+		if msg.result.Verb == "message" || msg.result.Verb == "broadcast" {
 			m.sent++
 		}
 		m.tell(m.voice.result(msg.result)...)

@@ -87,11 +87,11 @@ func (g *stage) work() {
 			case jobPresence:
 				g.send(carried{err: g.s.Presence()})
 			case jobCommand:
-				if j.command.verb == "message" {
+				if j.command.Verb == "message" {
 					var events []client.Event
 					g.s.handle = func(e client.Event) { events = append(events, e) }
-					_, _ = g.s.Message(jid.MustParse(j.command.user+"@localhost"), j.command.text)
-					g.send(carried{result: result{command: j.command}})
+					_, _ = g.s.Message(jid.MustParse(j.command.User+"@localhost"), j.command.Text)
+					g.send(carried{result: result{Line: j.command}})
 					for _, e := range events {
 						g.send(e)
 					}

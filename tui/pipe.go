@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"parley/client"
+	"parley/xmpp/words"
 )
 
 // fencePatience is how long the server may take to store the last of what was sent.
@@ -168,9 +169,9 @@ func (p *pipe) run(ctx context.Context, in *lines) (f *Failure, asked bool) {
 		switch {
 		case err != nil:
 			p.complain(err.Error())
-		case c.verb == "logout":
+		case c.Verb == "logout":
 			return nil, true
-		case c.verb == "help":
+		case c.Verb == "help":
 			p.say(helpLines()...)
 		default:
 			p.carryOut(ctx, c)
@@ -178,7 +179,7 @@ func (p *pipe) run(ctx context.Context, in *lines) (f *Failure, asked bool) {
 	}
 }
 
-func (p *pipe) carryOut(ctx context.Context, c command) {
+func (p *pipe) carryOut(ctx context.Context, c words.Line) {
 	r, err := p.desk.do(ctx, c)
 	var end *client.End
 	switch {
@@ -188,7 +189,7 @@ func (p *pipe) carryOut(ctx context.Context, c command) {
 		p.complain(err.Error())
 		return
 	}
-	switch c.verb {
+	switch c.Verb {
 	case "broadcast":
 		p.say("to everyone: " + r.note)
 	case "whoelse", "whoelsesince":

@@ -53,7 +53,7 @@ func TestPipe(t *testing.T) {
 		{name: "unblock", in: "unblock bob\n", err: "error: bob is not blocked\n", did: "ping close"},
 		{name: "wrong words", in: "message bob\nblock\nwhoelse now\nwhoelsesince soon\nmesage bob hi\nlogout\n", did: "ping close",
 			err: "error: message needs a user and a text, for example: message bob hi\nerror: block needs one user, for example: block bob\n" +
-				"error: whoelse stands alone: no other words belong to it\nerror: whoelsesince needs a number of seconds, for example: whoelsesince 15m\n" +
+				"error: whoelse stands alone: nothing else belongs to it\nerror: whoelsesince needs a number of seconds, for example: whoelsesince 3600\n" +
 				"error: no command \"mesage\". Did you mean: message bob hi\n"},
 		{name: "long", in: strings.Repeat("x", maxLine+10) + "\nmessage bob hi", err: "error: a line is longer than 1048576 bytes: not sent\n", did: "message bob@localhost hi, ping close"},
 	} {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"parley/client"
+	"parley/xmpp/words"
 )
 
 // says is the voice of line mode: what it prints, one string for each thing to tell. Nothing here is a promise.
@@ -59,7 +60,7 @@ func (v says) event(e client.Event) (said, bool) {
 
 // result tells what a command brought.
 func (v says) result(r result) []said {
-	switch r.verb {
+	switch r.Verb {
 	case "broadcast":
 		return []said{plain("to everyone: %s", r.note)}
 	case "block":
@@ -71,7 +72,7 @@ func (v says) result(r result) []said {
 		return v.people(r.people, "online")
 	case "whoelsesince":
 		since := "in that time"
-		if d, ok := lengthOf(r.text); ok {
+		if d, err := words.Since(r.Text); err == nil {
 			since = "here since " + strings.TrimSpace(v.clock(v.now().Add(-d)))
 		}
 		return v.people(r.people, since)
@@ -102,24 +103,6 @@ func (v says) people(list []client.Person, where string) []said {
 		out = append(out, plain("%s %s", w.pad(v.d.name(p.JID), longest), state))
 	}
 	return out
-}
-
-// lengthOf reads a length of time that parse has accepted.
-func lengthOf(s string) (time.Duration, bool) {
-	unit := time.Second
-	switch s[len(s)-1] {
-	case 'm':
-		unit = time.Minute
-	case 'h':
-		unit = time.Hour
-	case 'd':
-		unit = 24 * time.Hour
-	}
-	var n int64
-	if _, err := fmt.Sscan(strings.TrimRight(s, "smhd"), &n); err != nil || n > int64(100*365*24*time.Hour/unit) {
-		return 0, false
-	}
-	return time.Duration(n) * unit, true
 }
 
 // ended tells why the session is over and what can be done.

@@ -5,12 +5,13 @@ import (
 	"time"
 
 	"parley/client"
+	"parley/xmpp/words"
 )
 
 // job is something that has to wait for the server, done one after the other so that nothing overtakes.
 type job struct {
 	kind    jobKind
-	command command
+	command words.Line
 }
 
 type jobKind uint8

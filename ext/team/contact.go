@@ -11,6 +11,7 @@ import (
 	"parley/store"
 	"parley/xmpp/jid"
 	"parley/xmpp/stanza"
+	"parley/xmpp/words"
 )
 
 // contact answers chat with the server's own address: everything, success too.
@@ -48,7 +49,7 @@ func (t *Team) on(verb string) bool {
 	return true
 }
 
-func (t *Team) do(ctx context.Context, s *im.Session, w Words) (string, error) {
+func (t *Team) do(ctx context.Context, s *im.Session, w words.Line) (string, error) {
 	switch w.Verb {
 	case "help":
 		return help(t.on), nil
@@ -105,7 +106,7 @@ func (t *Team) find(ctx context.Context, user string) (*im.Account, error) {
 	text := "Nobody here is called " + shorten(user) + "."
 	if t.opts.Accounts != nil {
 		name, _, _ := strings.Cut(strings.ToLower(user), "@")
-		if near := nearest(name, t.opts.Accounts()); near != "" && near != name {
+		if near := words.Nearest(name, t.opts.Accounts()); near != "" && near != name {
 			text += " Did you mean " + near + "?"
 		}
 	}

@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"parley/store"
+	"parley/xmpp/words"
 )
 
 func TestParseSince(t *testing.T) {
 	for text, want := range map[string]time.Duration{
 		"1": time.Second, "60": time.Minute, " 900 ": 15 * time.Minute, "007": 7 * time.Second,
 		"15m": 15 * time.Minute, "15M": 15 * time.Minute, "2h": 2 * time.Hour, "3d": 72 * time.Hour, "45s": 45 * time.Second,
-		"3650d": maxSince, "315360000": maxSince,
+		"3650d": words.MaxSince, "315360000": words.MaxSince,
 	} {
 		if got, err := parseSince(text); err != nil || got != want {
 			t.Errorf("%q: %v, %v", text, got, err)
@@ -40,26 +41,6 @@ func TestLast(t *testing.T) {
 		if err != nil || last(d) != want {
 			t.Errorf("%q: %q", text, last(d))
 		}
-	}
-}
-
-func TestNearest(t *testing.T) {
-	names := []string{"message", "broadcast", "whoelse", "whoelsesince", "block", "unblock", "help"}
-	for word, want := range map[string]string{
-		"mesage": "message", "messgae": "message", "mesagge": "message", "brodcast": "broadcast", "whoels": "whoelse", "whoelsesinc": "whoelsesince",
-		"blok": "block", "blcok": "block", "unblok": "unblock", "unblcok": "unblock", "hlep": "help", "halp": "help",
-		"hello": "", "ls": "", "": "", "who": "", "xxxxxxxx": "", "h": "", "massages": "message", "blöck": "block",
-		strings.Repeat("message", 1000): "",
-	} {
-		if got := nearest(word, names); got != want {
-			t.Errorf("%q: got %q, want %q", word, got, want)
-		}
-	}
-	if got := nearest("bbo", []string{"carol", "bob", "bo"}); got != "bob" {
-		t.Errorf("got %q", got)
-	}
-	if got := nearest("a", []string{"b", "c"}); got != "" {
-		t.Errorf("one letter for another: %q", got)
 	}
 }
 

@@ -7,10 +7,11 @@ import (
 	"unicode/utf8"
 
 	"parley/ext/team"
+	"parley/xmpp/words"
 )
 
 func TestParseWords(t *testing.T) {
-	for line, want := range map[string]team.Words{
+	for line, want := range map[string]words.Line{
 		"message bob hi":              {Verb: "message", User: "bob", Text: "hi"},
 		"MESSAGE Bob Hi There":        {Verb: "message", User: "Bob", Text: "Hi There"},
 		"/message\tbob \t two  words": {Verb: "message", User: "bob", Text: "two  words"},
@@ -47,7 +48,7 @@ func TestParseWordsErrors(t *testing.T) {
 		"broadcast":            "broadcast needs a text, for example: broadcast lunch in 5 minutes",
 		"whoelse bob":          "whoelse stands alone: nothing else belongs to it.",
 		"help me":              "help stands alone: nothing else belongs to it.",
-		"whoelsesince":         "whoelsesince needs a time, for example: whoelsesince 15m",
+		"whoelsesince":         "whoelsesince needs a number of seconds, for example: whoelsesince 3600",
 		"block":                "block needs one user, for example: block bob",
 		"block bob carol":      "block needs one user, for example: block bob",
 		"unblock bob carol":    "unblock needs one user, for example: unblock bob",
@@ -72,7 +73,7 @@ func FuzzWords(f *testing.F) {
 		w, err := team.ParseWords(line)
 		if err != nil {
 			text := err.Error()
-			if w != (team.Words{}) {
+			if w != (words.Line{}) {
 				t.Errorf("%q: words beside an error: %+v", line, w)
 			}
 			if text == "" || utf8.RuneCountInString(text) > 400 || !utf8.ValidString(text) {

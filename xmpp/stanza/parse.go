@@ -106,6 +106,3 @@ func Must(s string) *Stanza {
 	}
 	return st
 }
-
-// JID is a shorthand of [jid.MustParse] for tests and constants.
-func JID(s string) jid.JID { return jid.MustParse(s) }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"parley/xmpp/jid"
 	"parley/xmpp/xml"
 )
 
@@ -92,7 +93,7 @@ func TestFail(t *testing.T) {
 func TestCopiesAreCopies(t *testing.T) {
 	st := Must(`<message to='b@x'><body>one</body><thread>t</thread></message>`)
 	before := st.String()
-	more := st.With(xml.New("urn:a", "a")).Addressed(JID("a@x"), JID("c@x"))
+	more := st.With(xml.New("urn:a", "a")).Addressed(jid.MustParse("a@x"), jid.MustParse("c@x"))
 	less := st.Without(func(el *xml.Element) bool { return el.Name.Local == "body" })
 	if st.String() != before {
 		t.Errorf("the original is %s now", st)

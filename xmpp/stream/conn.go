@@ -91,9 +91,6 @@ func (c *Conn) TLS() *tls.ConnectionState {
 	return &s
 }
 
-// Remote is the peer's network address.
-func (c *Conn) Remote() net.Addr { return c.raw.RemoteAddr() }
-
 // Read returns the next complete first-level element. io.EOF: the peer closed its stream in order;
 // io.ErrUnexpectedEOF: the connection ended without that; *Error: the peer sent what must be answered with Fail.
 func (c *Conn) Read() (*xml.Element, error) {
