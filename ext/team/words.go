@@ -16,6 +16,13 @@ func verbs() []words.Verb {
 	return slices.DeleteFunc(words.Verbs(), func(v words.Verb) bool { return v.Name == "logout" })
 }
 
+// sentence is an error for the person who typed the line, as it is said to him.
+type sentence string
+
+func (s sentence) Error() string { return string(s) }
+
+func sentencef(format string, args ...any) error { return sentence(fmt.Sprintf(format, args...)) }
+
 // ParseWords understands a line that somebody typed to the contact. The error is one sentence for him.
 func ParseWords(line string) (words.Line, error) {
 	l, err := words.Parse(line, verbs())
@@ -23,15 +30,15 @@ func ParseWords(line string) (words.Line, error) {
 	var misuse *words.MisuseError
 	switch {
 	case errors.As(err, &misuse) && misuse.Verb.Usage == "":
-		return l, errors.New(misuse.Error() + ".")
+		return l, sentence(misuse.Error() + ".")
 	case errors.As(err, &misuse):
 		return l, misuse
 	case !errors.As(err, &unknown):
 		return l, err
 	case unknown.Near == "":
-		return l, fmt.Errorf("There is no command %s. Write help for the list.", shown(unknown.Word))
+		return l, sentencef("There is no command %s. Write help for the list.", shown(unknown.Word))
 	}
-	return l, fmt.Errorf("There is no command %s. Did you mean: %s", shown(unknown.Word), strings.TrimSpace(unknown.Near+" "+shorten(unknown.Rest)))
+	return l, sentencef("There is no command %s. Did you mean: %s", shown(unknown.Word), strings.TrimSpace(unknown.Near+" "+shorten(unknown.Rest)))
 }
 
 // maxShown is how many characters of what somebody typed are said back.
