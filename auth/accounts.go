@@ -54,7 +54,7 @@ type Accounts struct {
 	// Credentials need, and outside of journeys; they must not change accounts. They are set before the first change.
 	// OnRemoved is to end the account's sessions: what they keep after it returns stays in the database for ever.
 	OnAdded    func(ctx context.Context, name string)
-	OnRemoved  func(ctx context.Context, name string)
+	OnRemoved  func(ctx context.Context, a Account)
 	OnPassword func(ctx context.Context, name string)
 
 	// fixed
@@ -76,10 +76,11 @@ type Accounts struct {
 	looks map[string]string // from what a name looks like to the name
 }
 
-// nameList is all names, sorted, as they were at a version.
+// nameList is what Everyone returns, as it was after so many changes.
 type nameList struct {
-	version uint64
+	changes uint64
 	names   []string
+	version string
 }
 
 // shard is a part of all accounts.
@@ -207,15 +208,26 @@ func (a *Accounts) All() []Account {
 
 // Names returns the names of all accounts, sorted. The slice is shared: it must not be changed.
 func (a *Accounts) Names() []string {
-	version := a.version.Load() // before the accounts are looked at
-	if known := a.names.Load(); known != nil && known.version == version {
-		return known.names
+	names, _ := a.Everyone()
+	return names
+}
+
+// Everyone returns the names of all accounts, sorted, and a version that is another one after every change, across
+// restarts, too. The slice is shared: it must not be changed.
+func (a *Accounts) Everyone() (names []string, version string) {
+	changes := a.version.Load() // before the accounts are looked at
+	if known := a.names.Load(); known != nil && known.changes == changes {
+		return known.names, known.version
 	}
 	all := a.All()
-	names := make([]string, len(all))
+	names = make([]string, len(all))
+	var last store.Owner
 	for i := range all {
-		names[i] = all[i].Name
+		names[i], last = all[i].Name, max(last, all[i].Owner)
 	}
-	a.names.Store(&nameList{version: version, names: names})
-	return names
+	// Numbers are never given again: as long as the last account is there, only removals change anything, and their number
+	// tells which.
+	version = fmt.Sprintf("%d-%d", last, len(all))
+	a.names.Store(&nameList{changes: changes, names: names, version: version})
+	return names, version
 }

@@ -96,7 +96,8 @@ func TestAccounts(t *testing.T) {
 		}
 		told = append(told, "+"+name)
 	}
-	a.OnRemoved = func(_ context.Context, name string) {
+	a.OnRemoved = func(_ context.Context, gone Account) {
+		name := gone.Name
 		if _, ok := a.Lookup(name); ok {
 			t.Errorf("%s is told of before it is gone", name)
 		}

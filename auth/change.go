@@ -119,7 +119,7 @@ func (a *Accounts) Remove(ctx context.Context, name string) (Account, error) {
 	}
 	a.drop(e)
 	a.log.Info("account removed", slog.String("name", e.Name))
-	tell(ctx, a.OnRemoved, e.Name)
+	tell(ctx, a.OnRemoved, e.Account)
 	// Only now: a session that was still there may have written until its end.
 	if mark, err = a.forget(ctx, e.Owner); err == nil {
 		_, err = a.wait(ctx, mark)
@@ -234,8 +234,8 @@ func (a *Accounts) addAll(ctx context.Context, entries []*entry) error {
 }
 
 // tell calls a hook, if there is one.
-func tell(ctx context.Context, hook func(context.Context, string), name string) {
+func tell[T any](ctx context.Context, hook func(context.Context, T), what T) {
 	if hook != nil {
-		hook(context.WithoutCancel(ctx), name) // it has happened, whoever does not wait for it any more
+		hook(context.WithoutCancel(ctx), what) // it has happened, whoever does not wait for it any more
 	}
 }

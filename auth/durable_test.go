@@ -131,7 +131,7 @@ func TestRemoveErases(t *testing.T) {
 		return n
 	}
 	note(acc.Owner)
-	a.OnRemoved = func(context.Context, string) { note(acc.Owner) } // what a session writes at its end
+	a.OnRemoved = func(context.Context, Account) { note(acc.Owner) } // what a session writes at its end
 	if _, err := a.Remove(ctx, "bob"); err != nil || left(st, acc.Owner) != 0 {
 		t.Errorf("%v, and %d pieces are left", err, left(st, acc.Owner))
 	}

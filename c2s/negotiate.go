@@ -138,7 +138,11 @@ func (c *conn) startTLS(deadline time.Time) error {
 
 // bind gives the connection its session (RFC 6120 §7).
 func (c *conn) bind(ctx context.Context) error {
-	offers := []*xml.Element{xml.New(stream.NSBind, "bind")}
+	offers := []*xml.Element{
+		xml.New(stream.NSBind, "bind"),
+		xml.New("urn:xmpp:features:rosterver", "ver"),    // RFC 6121 §2.6.1
+		xml.New("urn:xmpp:features:pre-approval", "sub"), // §3.4
+	}
 	if c.srv.Caps != nil {
 		offers = append(offers, c.srv.Caps)
 	}

@@ -67,7 +67,7 @@ func newRoom(t testing.TB, o roomOptions, names ...string) *room {
 		o.outbox = 256 << 10
 	}
 	hall, err := im.New(im.Config{
-		Domain: "localhost", Store: st, Directory: directory{accounts}, Everyone: accounts.Names, Log: log,
+		Domain: "localhost", Store: st, Directory: directory{accounts}, Everyone: accounts.Everyone, Log: log,
 		BlockedSender: im.Explicit, Sessions: 20, Outbox: o.outbox,
 	})
 	must(err)

@@ -25,7 +25,8 @@ type Config struct {
 	Timeout        int      `toml:"timeout"`         // seconds; 0: nobody is signed out for being idle
 	Registration   string   `toml:"registration"`    // auto, open, closed: see RegistrationOpen
 	Archive        string   `toml:"archive"`         // on, off
-	BlockedSender  string   `toml:"blocked_sender"`  // explicit, discreet, silent
+	Contacts       string   `toml:"contacts"`
+	BlockedSender  string   `toml:"blocked_sender"` // explicit, discreet, silent
 
 	Auth         Auth         `toml:"auth"`
 	Lockout      Lockout      `toml:"lockout"`

@@ -31,6 +31,7 @@ type Account struct {
 
 	sessions atomic.Pointer[[]*Session] // copy-on-write, written under mu; read by anyone
 	blocked  atomic.Pointer[blockList]  // likewise
+	roster   atomic.Pointer[roster]     // likewise
 	cursor   atomic.Uint64              // up to here the Log has been written to some connection
 	saved    atomic.Uint64              // the cursor as it is in the store; the keeper writes it
 
@@ -105,6 +106,11 @@ func (a *Account) load(ctx context.Context) error {
 		return err
 	}
 	a.blocked.Store(list)
+	items, err := a.srv.loadRoster(ctx, a.owner)
+	if err != nil {
+		return err
+	}
+	a.roster.Store(items)
 	a.mu.Lock()
 	a.last = last
 	a.mu.Unlock()
@@ -167,6 +173,7 @@ type outgoing struct {
 	mark   store.Mark // what it rests on; presence rests on nothing
 	wide   bool       // to every contact who may see the account, its own sessions among them
 	hidden *blockList // who may not, when it is wide: the block list as it was when this was said
+	roster *roster    // who may, when it is wide: likewise
 	answer bool       // to a probe: only for a session that is available
 	unseen bool       // what was wide already: only for a session that is not available, and thus has not heard it
 	to     []*Session // to these sessions of the account (pushes), when not nil
@@ -175,7 +182,7 @@ type outgoing struct {
 
 // say adds to the account's queue. The caller holds a.mu, and calls drain once he has let go of it.
 func (a *Account) say(o outgoing) {
-	o.hidden = a.blocked.Load()
+	o.hidden, o.roster = a.blocked.Load(), a.roster.Load()
 	a.queue = append(a.queue, o)
 }
 
@@ -210,7 +217,11 @@ func (a *Account) emit(ctx context.Context, o outgoing) {
 		o.then()
 	case o.to != nil:
 		for _, s := range o.to {
-			s.push(o.st, s.jid, o.mark)
+			to := o.st.To
+			if to.IsZero() {
+				to = s.jid
+			}
+			s.push(o.st, to, o.mark)
 		}
 	case o.wide:
 		a.srv.fanOut(a, o)

@@ -32,8 +32,15 @@ type idle struct{}
 func (idle) Wake()             {}
 func (idle) End(*stream.Error) {}
 
-// hall is a hall over memory with these accounts.
+// hall is a hall over memory with these accounts, who are each other's contacts.
 func hall(t testing.TB, c im.Config, accounts names, exts ...im.Extension) *im.Server {
+	t.Helper()
+	c.Everyone = func() ([]string, string) { return accounts, "" }
+	return build(t, c, accounts, exts...)
+}
+
+// build is a hall over memory with these accounts.
+func build(t testing.TB, c im.Config, accounts names, exts ...im.Extension) *im.Server {
 	t.Helper()
 	st := store.New(memory.New(), store.Options{})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -48,7 +55,6 @@ func hall(t testing.TB, c im.Config, accounts names, exts ...im.Extension) *im.S
 		<-done
 	})
 	c.Domain, c.Store, c.Directory = "localhost", st, accounts
-	c.Everyone = func() []string { return accounts }
 	c.Log = slog.New(slog.DiscardHandler)
 	c.BlockedSender, c.Sessions = im.Explicit, 20
 	if c.Outbox == 0 {

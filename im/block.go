@@ -140,7 +140,7 @@ func (a *Account) SetBlocked(j store.Journey, on bool, who []jid.JID) error {
 	gone := make(map[jid.JID][]*stanza.Stanza, len(changed)) // what those who are blocked now are told
 	if on {
 		for _, k := range changed {
-			gone[k] = a.withdrawn(k)
+			gone[k] = a.withdrawn(k, a.Shows(k))
 		}
 	}
 	a.blocked.Store(&next)
@@ -149,8 +149,12 @@ func (a *Account) SetBlocked(j store.Journey, on bool, who []jid.JID) error {
 		if on {
 			a.sayTo(k, gone[k])
 		} else {
-			a.sayTo(k, a.presences())
-			a.sayTo(k, []*stanza.Stanza{stanza.New(stanza.Presence, stanza.Probe, a.jid, jid.JID{})}) // and who is he now?
+			if a.Shows(k) {
+				a.sayTo(k, a.presences())
+			}
+			if a.sees(k.Bare()) { // and who is he now?
+				a.sayTo(k, []*stanza.Stanza{stanza.New(stanza.Presence, stanza.Probe, a.jid, jid.JID{})})
+			}
 		}
 	}
 	return nil
@@ -166,11 +170,12 @@ func BlockItems(name string, who []jid.JID) *xml.Element {
 }
 
 // withdrawn is what who has to hear so that nobody of this account is left in his view: the end of the sessions that
-// are available, and of those that have sent him directed presence, which is then forgotten. The caller holds a.mu.
-func (a *Account) withdrawn(who jid.JID) []*stanza.Stanza {
+// are available, if he is shown them, and of those that have sent him directed presence, which is then forgotten. The
+// caller holds a.mu.
+func (a *Account) withdrawn(who jid.JID, shown bool) []*stanza.Stanza {
 	var out []*stanza.Stanza
 	for _, s := range a.Sessions() {
-		seen := s.presence.Load() != nil
+		seen := shown && s.presence.Load() != nil
 		for to := range s.directed {
 			if to == who || to.Bare() == who {
 				seen = true

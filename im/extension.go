@@ -71,6 +71,9 @@ type Answer struct {
 	Name xml.Name
 	Get  Reply // runs outside a journey: it may read the store, and writes nothing
 	Set  Reply // runs inside a journey, q.Journey: what it writes is durable before the answer leaves
+	// InTurn makes Get run in the turn of the account that is asked, which lasts until the answer is in the outbox: no push
+	// of what changes afterwards overtakes it.
+	InTurn bool
 	// Outside makes Set run outside a journey, because it reads the store, or reaches many; it may Begin its own.
 	Outside bool
 }

@@ -57,9 +57,23 @@ func (s *Session) welcome(ctx context.Context) error {
 // contactPage is how many contacts are asked for their presence at a time.
 const contactPage = 20
 
+// contactsOnline are the accounts that are online and whose presence the account gets.
+func (a *Account) contactsOnline() []*Account {
+	if a.srv.everyone != nil {
+		return a.srv.online()
+	}
+	var list []*Account
+	for who, it := range a.roster.Load().items {
+		if b := a.srv.table.find(who.Local(), it.Owner); b != nil && it.To && b.Online() {
+			list = append(list, b)
+		}
+	}
+	return list
+}
+
 // greetContacts asks the accounts that are online for their presence and returns when all answers are in the outbox.
 func (s *Session) greetContacts(ctx context.Context) error {
-	for page := range slices.Chunk(s.srv.online(), contactPage) {
+	for page := range slices.Chunk(s.account.contactsOnline(), contactPage) {
 		if err := s.WaitRoom(); err != nil {
 			return err
 		}

@@ -23,21 +23,24 @@ func (v *Server) atServer(s *Session, st *stanza.Stanza) bool {
 
 // answer looks up who answers an iq of one of our sessions, and sends the reply.
 func (v *Server) answer(ctx context.Context, s *Session, st *stanza.Stanza) {
-	payload := st.First()
-	q := &Query{Stanza: st, Payload: payload, Session: s}
-	result, err := v.ask(ctx, q)
+	q := &Query{Stanza: st, Payload: st.First(), Session: s}
+	x, err := v.lookUp(ctx, q)
+	var result *xml.Element
+	if err == nil {
+		if x.InTurn && st.Type == stanza.Get {
+			q.Account.mu.Lock()
+			defer q.Account.mu.Unlock()
+		}
+		result, err = v.ask(ctx, x, q)
+	}
 	if err != nil {
 		s.refuse(st, err)
-	} else {
-		s.Reply(st.Result(result))
+		return
 	}
+	s.Reply(st.Result(result))
 }
 
-func (v *Server) ask(ctx context.Context, q *Query) (*xml.Element, error) {
-	x, err := v.lookUp(ctx, q)
-	if err != nil {
-		return nil, err
-	}
+func (v *Server) ask(ctx context.Context, x *Answer, q *Query) (*xml.Element, error) {
 	switch {
 	case q.Stanza.Type == stanza.Get && x.Get != nil:
 		return guard(ctx, x.Get, q)

@@ -60,6 +60,9 @@ func (s *Session) setPresence(j store.Journey, st *stanza.Stanza) error {
 				a.say(outgoing{st: p, to: []*Session{s}})
 			}
 		}
+		for _, request := range a.requests() {
+			a.say(outgoing{st: request, to: []*Session{s}})
+		}
 		s.due.contacts = true
 		s.due.said = make(chan struct{})
 		a.say(outgoing{then: func() { close(s.due.said) }})
@@ -89,8 +92,9 @@ func (s *Session) gone(j store.Journey, st *stanza.Stanza, stays bool) {
 		}
 	}
 	for to := range s.directed {
-		if !was || to.Resource() != "" {
-			a.say(outgoing{st: st.Addressed(st.From, to), unseen: was})
+		heard := was && a.Shows(to) // what is wide, as far as he is available
+		if !heard || to.Resource() != "" {
+			a.say(outgoing{st: st.Addressed(st.From, to), unseen: heard})
 		}
 	}
 	s.directed = nil
@@ -108,8 +112,7 @@ func priorityOf(st *stanza.Stanza) (int8, bool) {
 // maxDirected bounds how many addresses a session's directed presence is remembered for.
 const maxDirected = 1000
 
-// sendPresence handles presence with a 'to' from one of our sessions: directed presence (RFC 6121 §4.6), probes and
-// subscriptions.
+// sendPresence handles presence with a 'to' from one of our sessions: directed presence (RFC 6121 §4.6) and probes.
 func (s *Session) sendPresence(st *stanza.Stanza) error {
 	a := s.account
 	a.mu.Lock()
@@ -128,8 +131,6 @@ func (s *Session) sendPresence(st *stanza.Stanza) error {
 		s.directed[st.To] = struct{}{}
 	case stanza.Unavailable:
 		delete(s.directed, st.To)
-	case stanza.Subscribe, stanza.Subscribed, stanza.Unsubscribe, stanza.Unsubscribed:
-		st = st.Addressed(a.jid, st.To.Bare())
 	}
 	a.say(outgoing{st: st})
 	return nil
@@ -154,12 +155,10 @@ func (v *Server) tell(ctx context.Context, a *Account, o outgoing) {
 	switch st.Type {
 	case stanza.Probe:
 		v.probe(ctx, b, st.From, nil)
-	case stanza.Subscribe: // everybody here is a contact already
-		if b.Blocks(a.jid) {
-			return
+	case stanza.Subscribe: // only for a contact whom the server keeps: he is subscribed to already
+		if !b.Blocks(a.jid) {
+			v.pushPresence(a, stanza.New(stanza.Presence, stanza.Subscribed, b.jid, a.jid))
 		}
-		v.pushPresence(a, stanza.New(stanza.Presence, stanza.Subscribed, b.jid, a.jid))
-	case stanza.Unsubscribe, stanza.Subscribed, stanza.Unsubscribed:
 	default:
 		b.hear(o)
 	}
@@ -189,8 +188,20 @@ func (b *Account) hear(o outgoing) {
 
 // fanOut delivers a presence of account a to everybody online who may see it, and to a's own sessions.
 func (v *Server) fanOut(a *Account, o outgoing) {
-	for _, b := range v.online() {
-		if b == a || !v.blocks(o.hidden, b.jid) {
+	if v.everyone != nil {
+		for _, b := range v.online() {
+			if b == a || !v.blocks(o.hidden, b.jid) {
+				b.hear(o)
+			}
+		}
+		return
+	}
+	a.hear(o)
+	for who, it := range o.roster.items {
+		if !it.From || v.blocks(o.hidden, who) {
+			continue
+		}
+		if b := v.table.find(who.Local(), it.Owner); b != nil {
 			b.hear(o)
 		}
 	}
@@ -202,13 +213,17 @@ func (v *Server) fanOut(a *Account, o outgoing) {
 func (v *Server) probe(ctx context.Context, a *Account, from jid.JID, then func()) {
 	a.mu.Lock()
 	var known []*stanza.Stanza
-	if a.jid != from.Bare() && !a.Blocks(from) {
+	shown := a.Shows(from)
+	if a.jid != from.Bare() && shown {
 		known = a.presences()
 	}
 	for _, p := range known {
 		a.say(outgoing{st: p.Addressed(p.From, from), answer: true})
 	}
-	if len(known) == 0 && from.Resource() == "" {
+	switch {
+	case !shown && !a.Blocks(from): // §4.3.2
+		a.say(outgoing{st: stanza.New(stanza.Presence, stanza.Unsubscribed, a.jid, from)})
+	case len(known) == 0 && from.Resource() == "":
 		a.say(outgoing{st: stanza.New(stanza.Presence, stanza.Unavailable, a.jid, from)})
 	}
 	if then != nil {

@@ -75,7 +75,7 @@ func (s *Session) Submit(ctx context.Context, st *stanza.Stanza) (refused, err e
 
 // prepare reads the recipient from the store, if need be, before the journey: inside one nobody waits for a disk.
 func (v *Server) prepare(ctx context.Context, st *stanza.Stanza) error {
-	if st.Kind == stanza.Presence || st.To.Domain() != v.domain.Domain() {
+	if st.Kind == stanza.Presence && !isSubscription(st) || st.To.Domain() != v.domain.Domain() {
 		return nil
 	}
 	_, err := v.account(ctx, st.To.Local())
@@ -88,6 +88,9 @@ func (v *Server) carry(ctx context.Context, s *Session, j store.Journey, st *sta
 	if st.Kind == stanza.Presence {
 		if st.To.IsZero() {
 			return s.setPresence(j, st)
+		}
+		if isSubscription(st) {
+			return v.subscribe(ctx, j, s.account, st)
 		}
 		return s.sendPresence(st)
 	}
@@ -148,7 +151,7 @@ func (v *Server) failure(st *stanza.Stanza, err error) *stanza.Stanza {
 	}
 	if st.Kind == stanza.Presence {
 		switch st.Type {
-		case stanza.Unavailable, stanza.Subscribe, stanza.Subscribed, stanza.Unsubscribe, stanza.Unsubscribed:
+		case stanza.Unavailable, stanza.Subscribed, stanza.Unsubscribe, stanza.Unsubscribed:
 			return nil // what cannot be told to somebody is not his fault
 		}
 	}

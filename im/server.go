@@ -40,8 +40,10 @@ type Config struct {
 	Domain    string
 	Store     *store.Store
 	Directory Directory
-	Everyone  func() []string // localparts of all accounts, sorted: who is in everybody's roster
-	Log       *slog.Logger
+	// Everyone are the localparts of all accounts, sorted, and a version that changes with them: all are everybody's
+	// contacts. nil: rosters are the accounts' own (RFC 6121 §2).
+	Everyone func() (names []string, version string)
+	Log      *slog.Logger
 
 	BlockedSender BlockedSender
 	Sessions      int // how many sessions an account may have
@@ -54,7 +56,7 @@ type Server struct {
 	domain    jid.JID
 	store     *store.Store
 	directory Directory
-	everyone  func() []string
+	everyone  func() ([]string, string) // nil: see Config
 	log       *slog.Logger
 	policy    BlockedSender
 	sessions  int
@@ -71,6 +73,8 @@ type Server struct {
 	answers    map[answerKey]*Answer
 
 	table table
+
+	agreeing sync.Mutex // held while two accounts agree what they see of each other; ranks before account.mu
 
 	present   atomic.Pointer[[]*Account] // who is online; copy-on-write
 	presentMu sync.Mutex                 // guards the writing of present; ranks after account.mu
@@ -183,6 +187,7 @@ func (v *Server) account(ctx context.Context, localpart string) (*Account, error
 		}
 		a := &Account{srv: v, jid: bare, owner: owner}
 		a.blocked.Store(&blockList{})
+		a.roster.Store(&roster{})
 		return a
 	})
 	if a == nil {
@@ -286,17 +291,24 @@ func (v *Server) Close(ctx context.Context, s *Session, why string) {
 	}
 }
 
-// Removed ends an account: its sessions are closed, and what is left of it in memory goes. The directory no longer
-// has it.
-func (v *Server) Removed(ctx context.Context, localpart string) {
+// Removed ends an account, whose number was owner: its sessions are closed, it leaves the rosters of others, and what is
+// left of it in memory goes. The directory no longer has it.
+func (v *Server) Removed(ctx context.Context, localpart string, owner store.Owner) {
 	a := v.table.remove(localpart)
 	if a == nil {
-		return
+		a = &Account{srv: v, owner: owner}
+		a.jid, _ = jid.New(localpart, v.domain.Domain(), "")
+		a.blocked.Store(&blockList{})
+		a.roster.Store(&roster{})
 	}
 	for _, s := range a.Sessions() {
 		s.End(&stream.Error{Condition: stream.NotAuthorized, Text: "This account was removed."})
 		v.Close(ctx, s, "")
 	}
+	if err := errors.Join(a.load(ctx), v.leaveRosters(ctx, a)); err != nil {
+		v.log.Error("a removed account is still on rosters", slog.String("jid", a.jid.String()), slog.Any("err", err))
+	}
+	v.RosterChanged(ctx, localpart)
 }
 
 // Stopping says that all sessions are about to be closed. From now on nobody is told of who leaves: with everybody on

@@ -41,6 +41,17 @@ func (t *table) get(localpart string, owner store.Owner, fresh func() *Account) 
 	return a
 }
 
+// find returns the account with that number if it is in memory; nil if it is not.
+func (t *table) find(localpart string, owner store.Owner) *Account {
+	s := &t.shards[maphash.String(t.seed, localpart)%shards]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a := s.accounts[localpart]; a != nil && a.owner == owner {
+		return a
+	}
+	return nil
+}
+
 func (t *table) remove(localpart string) *Account {
 	s := &t.shards[maphash.String(t.seed, localpart)%shards]
 	s.mu.Lock()

@@ -113,8 +113,12 @@ func (d *device) send(format string, args ...any) {
 }
 
 // act does one random thing.
-func (d *device) act(v *im.Server, r *rand.Rand, people []string) {
+func (d *device) act(v *im.Server, r *rand.Rand, people []string, rosters bool) {
 	other := people[r.IntN(len(people))]
+	if rosters && d.session != nil && r.IntN(3) == 0 {
+		d.agree(r, other)
+		return
+	}
 	switch n := r.IntN(14); {
 	case d.session == nil:
 		d.connect(v)
@@ -125,7 +129,7 @@ func (d *device) act(v *im.Server, r *rand.Rand, people []string) {
 		d.send("<presence type='unavailable'/>")
 	case n < 9:
 		d.send("<presence type='probe' to='%s@localhost'/>", other)
-	case n < 10 && d.session.Presence() != nil:
+	case n < 10 && d.session.Presence() != nil && !rosters:
 		d.send("<presence to='%s@localhost'><status>only for you</status></presence>", other)
 		d.send("<presence><status>for all again</status></presence>")
 	case n < 12 && !strings.HasPrefix(d.name, other+"/"):
@@ -135,6 +139,17 @@ func (d *device) act(v *im.Server, r *rand.Rand, people []string) {
 		d.mu.Lock()
 		d.session = nil
 		d.mu.Unlock()
+	}
+	time.Sleep(time.Duration(r.IntN(3)) * time.Millisecond)
+}
+
+// agree changes something of what the two accounts see of each other, or tries to.
+func (d *device) agree(r *rand.Rand, other string) {
+	switch types := []string{"subscribe", "subscribe", "subscribed", "subscribed", "subscribed", "unsubscribe", "unsubscribed"}; {
+	case r.IntN(12) == 0:
+		d.send("<iq type='set' id='r'><query xmlns='jabber:iq:roster'><item jid='%s@localhost' subscription='remove'/></query></iq>", other)
+	default:
+		d.send("<presence type='%s' to='%s@localhost'/>", types[r.IntN(len(types))], other)
 	}
 	time.Sleep(time.Duration(r.IntN(3)) * time.Millisecond)
 }
@@ -155,22 +170,28 @@ func forget(view map[string]string, owner *im.Account) {
 }
 
 // TestViewsAgree lets two devices of every account come, go, reconnect and probe at random. When all is quiet, what
-// every available device believes of everybody is the truth: those who blocked it are offline.
+// every available device believes of everybody is the truth: those who blocked it are offline. With rosters of their own
+// the accounts also ask for each other's presence, grant it and take it back.
 func TestViewsAgree(t *testing.T) {
 	seeds := uint64(30)
 	if testing.Short() {
 		seeds = 5
 	}
 	for seed := range seeds {
-		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { viewsAgree(t, seed) })
-		})
+		for _, rosters := range []bool{false, true} {
+			t.Run(fmt.Sprintf("seed=%d/rosters=%t", seed, rosters), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { viewsAgree(t, seed, rosters) })
+			})
+		}
 	}
 }
 
-func viewsAgree(t *testing.T, seed uint64) {
+func viewsAgree(t *testing.T, seed uint64, rosters bool) {
 	people := names{"alice", "bob", "carol", "dave", "eve"}
 	v := hall(t, im.Config{}, people)
+	if rosters {
+		v = build(t, im.Config{}, people)
+	}
 	var devices []*device
 	var work sync.WaitGroup
 	for i, name := range people {
@@ -180,7 +201,7 @@ func viewsAgree(t *testing.T, seed uint64) {
 			r := rand.New(rand.NewPCG(seed, uint64(i*2+k)))
 			work.Go(func() {
 				for range 40 {
-					d.act(v, r, people)
+					d.act(v, r, people, rosters)
 				}
 			})
 		}
@@ -194,7 +215,7 @@ func viewsAgree(t *testing.T, seed uint64) {
 		}
 		truth, me := map[string]string{}, d.session.Account()
 		for _, e := range devices {
-			if e.session != nil && e.session.Presence() != nil && !e.session.Account().Blocks(me.JID()) {
+			if e.session != nil && e.session.Presence() != nil && e.session.Account().Shows(me.JID()) {
 				truth[e.session.JID().String()] = statusOf(e.session.Presence())
 			}
 		}
@@ -205,6 +226,24 @@ func viewsAgree(t *testing.T, seed uint64) {
 			t.Errorf("%s believes %v\nwhile it is %v", d.name, sorted(d.view), sorted(truth))
 		}
 		d.mu.Unlock()
+	}
+	agreed(t, v, people)
+}
+
+// agreed checks that each two accounts say the same of what they see of each other.
+func agreed(t *testing.T, v *im.Server, people names) {
+	for _, x := range people {
+		for _, y := range people {
+			a, errA := v.Account(t.Context(), x)
+			b, errB := v.Account(t.Context(), y)
+			if errA != nil || errB != nil {
+				t.Fatal(errA, errB)
+			}
+			to, _ := a.State(b.JID())
+			if _, from := b.State(a.JID()); to != from && x != y {
+				t.Errorf("%s sees %s: %t, but is shown him: %t", x, y, to, from)
+			}
+		}
 	}
 }
 

@@ -60,9 +60,8 @@ func (e *DomainError) Error() string {
 	return fmt.Sprintf("the data belongs to the domain %s, not to %s", e.Recorded, e.Asked)
 }
 
-// RecordDomain returns the domain of a data directory. At the first start it writes down whose data this is, and that
-// all accounts are each other's contacts; neither ever changes by itself. Another domain than is recorded, if somebody
-// asked for it, is a *DomainError once there are accounts.
+// RecordDomain returns the domain of a data directory. At the first start it writes down whose data this is. Another
+// domain than is recorded, if somebody asked for it, is a *DomainError once there are accounts.
 func RecordDomain(ctx context.Context, st *store.Store, c config.Config) (string, error) {
 	known, err := st.KV.Get(ctx, 0, keyDomain)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -79,20 +78,36 @@ func RecordDomain(ctx context.Context, st *store.Store, c config.Config) (string
 			return "", &DomainError{Recorded: string(known), Asked: c.Domain}
 		}
 	}
+	return c.Domain, record(ctx, st, keyDomain, c.Domain)
+}
+
+// recordContacts returns whose presence people see. At the first start it writes that down; later only somebody who asks
+// for another rule changes it.
+func recordContacts(ctx context.Context, st *store.Store, c config.Config) (string, error) {
+	known, err := st.KV.Get(ctx, 0, keyContacts)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return "", fmt.Errorf("server: read contacts: %w", err)
+	}
+	if len(known) > 0 && (!c.Asked("contacts") || c.Contacts == string(known)) {
+		return string(known), nil
+	}
+	return c.Contacts, record(ctx, st, keyContacts, c.Contacts)
+}
+
+// record writes down something of the server itself, durably.
+func record(ctx context.Context, st *store.Store, key, value string) error {
 	j, err := st.Begin(ctx)
-	if err != nil {
-		return "", fmt.Errorf("server: record the domain: %w", err)
-	}
-	err = errors.Join(st.KV.Set(j, 0, keyDomain, []byte(c.Domain)), st.KV.Set(j, 0, keyContacts, []byte("everyone")))
-	m := j.Mark()
-	j.End()
 	if err == nil {
-		err = st.Wait(ctx, m)
+		err = st.KV.Set(j, 0, key, []byte(value))
+		j.End()
+	}
+	if err == nil {
+		err = st.Wait(ctx, j.Mark())
 	}
 	if err != nil {
-		return "", fmt.Errorf("server: record the domain: %w", err)
+		return fmt.Errorf("server: record %s: %w", key, err)
 	}
-	return c.Domain, nil
+	return nil
 }
 
 // registrar lets strangers make accounts, where that is allowed.

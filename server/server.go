@@ -121,7 +121,7 @@ func (s *Server) build(ctx context.Context, parts Parts) (err error) {
 			return err
 		}
 	}
-	if n := s.accounts.Count(); n > manyContacts {
+	if n := s.accounts.Count(); n > manyContacts && s.config.Contacts == "everyone" {
 		log.Warn("everybody is on everybody's contact list; with this many accounts signing in gets slow", slog.Int("accounts", n))
 	}
 	s.facts.Accounts, s.facts.Registration = s.accounts.Count(), c.RegistrationOpen()
@@ -159,14 +159,21 @@ func (s *Server) openStore(ctx context.Context, parts Parts) error {
 		return err
 	}
 	s.config.Domain, s.facts.Domain = domain, domain
+	if s.config.Contacts, err = recordContacts(ctx, s.store, s.config); err != nil {
+		return err
+	}
 	return nil
 }
 
 // openHall builds the hall and its extensions. The order is that in which they see a stanza.
 func (s *Server) openHall(ctx context.Context) (err error) {
 	c := s.config
+	everyone := s.accounts.Everyone
+	if c.Contacts == "roster" {
+		everyone = nil
+	}
 	s.hall, err = im.New(im.Config{
-		Domain: c.Domain, Store: s.store, Directory: directory{s.accounts}, Everyone: s.accounts.Names, Log: s.log,
+		Domain: c.Domain, Store: s.store, Directory: directory{s.accounts}, Everyone: everyone, Log: s.log,
 		BlockedSender: im.BlockedSender(c.BlockedSender), Sessions: c.Limits.Sessions, Outbox: c.Limits.OutboxBytes,
 	})
 	if err != nil {

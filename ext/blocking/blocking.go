@@ -27,7 +27,7 @@ func New() im.Extension {
 		Specs:    []string{"XEP-0191 1.3"},
 		Features: []string{stanza.NSBlocking},
 		Answers: []im.Answer{
-			{At: im.AtSelf, Name: xml.Name{Space: stanza.NSBlocking, Local: "blocklist"}, Get: list},
+			{At: im.AtSelf, Name: xml.Name{Space: stanza.NSBlocking, Local: "blocklist"}, Get: list, InTurn: true},
 			{At: im.AtSelf, Name: xml.Name{Space: stanza.NSBlocking, Local: "block"}, Set: change(true)},
 			{At: im.AtSelf, Name: xml.Name{Space: stanza.NSBlocking, Local: "unblock"}, Set: change(false)},
 		},

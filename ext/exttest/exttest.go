@@ -25,6 +25,7 @@ const Domain = "here"
 type Accounts interface {
 	im.Directory
 	Names() []string
+	Everyone() (names []string, version string)
 }
 
 // Hall is an im.Server with a store of its own.
@@ -63,7 +64,7 @@ func Start(t testing.TB, e store.Engine) *store.Store {
 func Over(t testing.TB, s *store.Store, people Accounts) *Hall {
 	t.Helper()
 	srv, err := im.New(im.Config{
-		Domain: Domain, Store: s, Directory: people, Everyone: people.Names, Log: slog.New(slog.DiscardHandler),
+		Domain: Domain, Store: s, Directory: people, Everyone: people.Everyone, Log: slog.New(slog.DiscardHandler),
 		BlockedSender: im.Explicit, Sessions: 100, Outbox: 1 << 20,
 	})
 	if err != nil {
@@ -94,6 +95,13 @@ func (p *People) Owner(localpart string) (store.Owner, bool) {
 	defer p.mu.Unlock()
 	o, ok := p.owners[localpart]
 	return o, ok
+}
+
+// Everyone are all accounts, sorted, and a version of that; see im.Config.
+func (p *People) Everyone() ([]string, string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Sorted(maps.Keys(p.owners)), fmt.Sprint(p.last, "-", len(p.owners))
 }
 
 // Names are all accounts, sorted.

@@ -15,15 +15,15 @@ import (
 // Watch sets the hooks of accounts: what happens to an account, from wherever, happens to its sessions, to everybody's
 // roster and to the block lists. It is called once, before the first change.
 func (r *Register) Watch() {
-	r.accounts.OnAdded = func(ctx context.Context, name string) { r.srv.RosterChanged(ctx, name, true) }
+	r.accounts.OnAdded = func(ctx context.Context, name string) { r.srv.RosterChanged(ctx, name) }
 	r.accounts.OnPassword = r.endOthers
-	r.accounts.OnRemoved = func(ctx context.Context, name string) {
+	r.accounts.OnRemoved = func(ctx context.Context, account auth.Account) {
+		name := account.Name
 		if a := r.asks(name); a != nil {
 			a.query.Session.Reply(a.query.Stanza.Result(nil))
 			a.answered = true
 		}
-		r.srv.Removed(ctx, name)
-		r.srv.RosterChanged(ctx, name, false)
+		r.srv.Removed(ctx, name, account.Owner)
 		if err := unlist(ctx, r.srv, r.accounts.All(), name); err != nil {
 			r.log.Error("a removed account is still on block lists", slog.String("name", name), slog.Any("err", err))
 		}
