@@ -33,14 +33,11 @@ func (t *Team) lastHere(_ context.Context, q *im.Query) (*xml.Element, error) {
 	if !q.Account.Shows(q.Stanza.From) {
 		return nil, stanza.Bad(stanza.Forbidden, "")
 	}
-	if q.Account.Online() {
-		return seconds(0), nil
-	}
 	v, ok := t.history.visit(q.Account.Owner())
 	switch {
 	case !ok:
 		return nil, stanza.Bad(stanza.ItemNotFound, "This account was never here.")
-	case v.online: // he has just gone
+	case v.online:
 		return seconds(0), nil
 	}
 	return seconds(time.Since(v.last)), nil
