@@ -79,7 +79,7 @@ func (p *program) serve(c config.Config) error {
 	}
 	ctx, watched := p.untilSignal(context.Background())
 	defer watched()
-	srv, err := server.New(ctx, c, log)
+	srv, err := server.New(ctx, c, version, log)
 	if err != nil {
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			return nil // asked to stop before it began, and nothing is left open

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"parley/xmpp/jid"
 	"parley/xmpp/stanza"
@@ -192,7 +191,7 @@ func (s *Session) message(st *stanza.Stanza) {
 			continue
 		}
 		if from, err := jid.Parse(c.Attr("from")); err == nil && (from == s.server || from == s.jid.Bare()) {
-			if t, err := time.Parse(time.RFC3339, c.Attr("stamp")); err == nil {
+			if t, err := stanza.ParseDateTime(c.Attr("stamp")); err == nil {
 				m.Delayed = t
 			}
 		}

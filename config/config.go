@@ -35,6 +35,7 @@ type Config struct {
 	Whoelsesince Whoelsesince `toml:"whoelsesince"`
 	TLS          TLS          `toml:"tls"`
 	Limits       Limits       `toml:"limits"`
+	Contact      Contact      `toml:"contact"`
 	Log          Log          `toml:"log"`
 
 	origins map[string]origin // by key, of what is not a default; read only after Load
@@ -79,6 +80,15 @@ type Limits struct {
 	StanzaBytes int  `toml:"stanza_bytes"` // largest stanza after sign-in
 	Sessions    int  `toml:"sessions"`     // per account
 	OutboxBytes int  `toml:"outbox_bytes"` // waiting for one session before it is fed from the archive
+}
+
+// Contact has the addresses of those who run the server, as URIs (XEP-0157).
+type Contact struct {
+	Abuse    []string `toml:"abuse"`
+	Admin    []string `toml:"admin"`
+	Support  []string `toml:"support"`
+	Security []string `toml:"security"`
+	Feedback []string `toml:"feedback"`
 }
 
 // Log says what is written to the log.

@@ -187,6 +187,13 @@ func TestBadValues(t *testing.T) {
 			`--insecure_listen must be ADDR:PORT with a loopback address, because nothing on it is encrypted, not "0.0.0.0:5322"`, true},
 		{"insecure without port", arg("insecure_listen", "127.0.0.1"),
 			`--insecure_listen must be ADDR:PORT with a loopback address, because nothing on it is encrypted, not "127.0.0.1"`, true},
+		{"contact without scheme", arg("contact.abuse", "mailto:a@x.org,abuse@x.org"), `--contact.abuse must be an address such as mailto:help@example.org, xmpp:help@example.org or https://example.org/help, not "abuse@x.org"`, true},
+		{"contact by telephone", arg("contact.support", "tel:+44"), `--contact.support must be an address such as mailto:help@example.org, xmpp:help@example.org or https://example.org/help, not "tel:+44"`, true},
+		{"contact in clear", arg("contact.admin", "http://x.org/"), `--contact.admin must be an address such as mailto:help@example.org, xmpp:help@example.org or https://example.org/help, not "http://x.org/"`, true},
+		{"contact without host", arg("contact.admin", "https:///x"), `--contact.admin must be an address such as mailto:help@example.org, xmpp:help@example.org or https://example.org/help, not "https:///x"`, true},
+		{"contact without address", arg("contact.security", "xmpp:"), `--contact.security must be an address such as mailto:help@example.org, xmpp:help@example.org or https://example.org/help, not "xmpp:"`, true},
+		{"contact with a space", arg("contact.feedback", "mailto:a b@x.org"), `--contact.feedback must be an address such as mailto:help@example.org, xmpp:help@example.org or https://example.org/help, not "mailto:a b@x.org"`, true},
+		{"contact with an escape", arg("contact.feedback", "mailto:a\u009b@x.org"), `--contact.feedback must be an address such as mailto:help@example.org, xmpp:help@example.org or https://example.org/help, not "mailto:a\u009b@x.org"`, true},
 		{"cert alone", arg("tls.cert", "x.pem"), "--tls.cert is given, tls.key is not", true},
 		{"key alone", arg("tls.key", "x.pem"), "--tls.key is given, tls.cert is not", true},
 	}
@@ -299,6 +306,17 @@ func TestNormalForms(t *testing.T) {
 	}
 	if c, _ = Load(Sources{}); c.Validate() == nil {
 		t.Error("no directory for the data is no fault")
+	}
+}
+
+func TestContacts(t *testing.T) {
+	file := "data = '/d'\n[contact]\nabuse = ['mailto:abuse@example.org', 'xmpp:abuse@example.org?message', 'https://example.org/abuse?x=1#y']\n"
+	c, err := Load(Sources{File: write(t, file)})
+	if err == nil {
+		err = c.Validate()
+	}
+	if err != nil || len(c.Contact.Abuse) != 3 || c.Contact.Admin != nil {
+		t.Errorf("got %q, %v", c.Contact, err)
 	}
 }
 

@@ -3,8 +3,11 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -138,10 +141,21 @@ func sections() []Setting {
 		{Key: "limits.outbox_bytes", Kind: Number, Default: "262144", Min: 16384, Max: 64 << 20,
 			Doc:   "Bytes that may wait for one client in memory; a client further behind is fed from the archive.",
 			field: func(c *Config) any { return &c.Limits.OutboxBytes }},
+		contact("abuse", "Where people complain of others: `mailto:`, `xmpp:` or `https:` addresses that clients show.",
+			func(c *Config) any { return &c.Contact.Abuse }),
+		contact("admin", "Where those who run the server can be reached; likewise.", func(c *Config) any { return &c.Contact.Admin }),
+		contact("support", "Where people get help; likewise.", func(c *Config) any { return &c.Contact.Support }),
+		contact("security", "Where weaknesses of the server are reported; likewise.", func(c *Config) any { return &c.Contact.Security }),
+		contact("feedback", "Where people say what they think of the server; likewise.", func(c *Config) any { return &c.Contact.Feedback }),
 		{Key: "log.level", Kind: Choice, Default: "info", Choices: []string{"debug", "info", "warn", "error"},
 			Doc:   "The least that is written to the log. At a terminal it is `warn` unless it is given.",
 			field: func(c *Config) any { return &c.Log.Level }},
 	}
+}
+
+// contact is the row of one of the server's contact addresses (XEP-0157).
+func contact(kind, doc string, field func(*Config) any) Setting {
+	return Setting{Key: "contact." + kind, Kind: List, Unset: "none", Example: "mailto:" + kind + "@example.org", Doc: doc, field: field, check: checkURI}
 }
 
 // set parses text into the field of the setting. It returns "" or what is wrong, as in "must be …, not …".
@@ -264,6 +278,21 @@ func checkAddress(s string) string {
 		return fmt.Sprintf("takes addresses without a port, not %q", s)
 	}
 	return fmt.Sprintf("must be an IP address of this computer, not %q", s)
+}
+
+// maxURI is how long a contact address may be, in bytes.
+const maxURI = 1000
+
+func checkURI(s string) string {
+	u, err := url.Parse(s)
+	unfit := func(r rune) bool { return r == ' ' || !unicode.IsPrint(r) }
+	switch {
+	case err != nil, len(s) > maxURI, !utf8.ValidString(s), strings.ContainsFunc(s, unfit):
+	case u.Scheme == "https" && u.Host != "",
+		(u.Scheme == "mailto" || u.Scheme == "xmpp") && strings.Trim(u.Opaque, "/?") != "":
+		return ""
+	}
+	return fmt.Sprintf("must be an address such as mailto:help@example.org, xmpp:help@example.org or https://example.org/help, not %q", s)
 }
 
 func checkInsecure(s string) string {

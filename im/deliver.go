@@ -96,7 +96,9 @@ func (a *Account) end() { a.turn = Delivery{} }
 func (a *Account) deliver(ctx context.Context, d *Delivery) error {
 	if d.Stanza.Kind == stanza.IQ {
 		for _, s := range d.Targets {
-			s.push(d.Stanza, s.jid, a.srv.store.Mark())
+			if !s.push(d.Stanza, s.jid, a.srv.store.Mark()) {
+				return stanza.Bad(stanza.ServiceUnavailable, "") // it is closed, and will answer nothing
+			}
 		}
 		return nil
 	}

@@ -244,5 +244,5 @@ func (v *Server) pushPresence(a *Account, st *stanza.Stanza) {
 
 // Delay is the element that says since when a stanza has waited (XEP-0203).
 func Delay(from jid.JID, t time.Time) *xml.Element {
-	return xml.New(stanza.NSDelay, "delay", xml.A("from", from.String()), xml.A("stamp", t.UTC().Format("2006-01-02T15:04:05.000Z")))
+	return xml.New(stanza.NSDelay, "delay", xml.A("from", from.String()), xml.A("stamp", stanza.DateTime(t)))
 }

@@ -145,7 +145,11 @@ func (v *Server) failure(st *stanza.Stanza, err error) *stanza.Stanza {
 		return nil
 	}
 	var e *stanza.Error
-	if !errors.As(err, &e) {
+	switch {
+	case errors.As(err, &e):
+	case errors.Is(err, store.ErrFull):
+		e = stanza.Bad(stanza.ResourceConstraint, "The server's disk is full. Try again later.")
+	default:
 		v.log.Error("stanza not handled", slog.String("from", st.From.String()), slog.String("to", st.To.String()), slog.Any("err", err))
 		e = stanza.Bad(stanza.InternalServerError, "Something went wrong in the server; its log has the reason.")
 	}

@@ -62,7 +62,7 @@ func Start(t testing.TB, o Options) *Server {
 		o.Engine = memory.New()
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	srv, err := server.NewWith(ctx, c, Logger(t), server.Parts{Engine: o.Engine, Store: o.Store})
+	srv, err := server.NewWith(ctx, c, Logger(t), server.Parts{Engine: o.Engine, Store: o.Store, Version: "0-test"})
 	if err != nil {
 		t.Fatalf("start a server: %v", err)
 	}

@@ -18,7 +18,7 @@ func TestResetUnblocks(t *testing.T) {
 	blocked := func(s *Server, name string) bool { return s.lockout.Check(name, home) != nil }
 	serve := func(work func(*Server)) {
 		t.Helper()
-		s, err := New(t.Context(), c, slog.New(slog.DiscardHandler))
+		s, err := New(t.Context(), c, "0-test", slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}

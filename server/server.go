@@ -19,10 +19,14 @@ import (
 	"parley/ext/adhoc"
 	"parley/ext/archive"
 	"parley/ext/blocking"
+	"parley/ext/clock"
 	"parley/ext/disco"
 	"parley/ext/ping"
+	"parley/ext/private"
 	"parley/ext/register"
 	"parley/ext/team"
+	"parley/ext/vcard"
+	"parley/ext/version"
 	"parley/im"
 	"parley/store"
 	"parley/store/sqlite"
@@ -32,6 +36,7 @@ import (
 type Server struct {
 	// fixed after New
 	config   config.Config
+	version  string
 	log      *slog.Logger
 	store    *store.Store
 	accounts *auth.Accounts
@@ -52,19 +57,21 @@ const manyContacts = 500
 
 // Parts are what a test may put in the place of what New would make itself. The zero value is the real thing.
 type Parts struct {
-	Engine store.Engine  // in place of SQLite in the data directory; no control socket then
-	Store  store.Options // how the store behaves
+	Engine  store.Engine  // in place of SQLite in the data directory; no control socket then
+	Store   store.Options // how the store behaves
+	Version string        // of the program
 }
 
-// New builds a server and opens its listeners. Nothing is accepted before Serve. An error leaves nothing open.
-func New(ctx context.Context, c config.Config, log *slog.Logger) (*Server, error) {
-	return NewWith(ctx, c, log, Parts{})
+// New builds a server and opens its listeners; version is that of the program. Nothing is accepted before Serve. An
+// error leaves nothing open.
+func New(ctx context.Context, c config.Config, version string, log *slog.Logger) (*Server, error) {
+	return NewWith(ctx, c, log, Parts{Version: version})
 }
 
 // NewWith is New with parts of its own, for tests.
 func NewWith(ctx context.Context, c config.Config, log *slog.Logger, parts Parts) (*Server, error) {
 	began := time.Now()
-	s := &Server{config: c, log: log, facts: Facts{Data: c.Data, Domain: c.Domain}}
+	s := &Server{config: c, version: parts.Version, log: log, facts: Facts{Data: c.Data, Domain: c.Domain}}
 	if err := s.build(ctx, parts); err != nil {
 		_ = s.close(context.WithoutCancel(ctx))
 		return nil, err
@@ -192,10 +199,14 @@ func (s *Server) openHall(ctx context.Context) (err error) {
 		archive.New(c.Archive == "on"), // keeps a message before anybody sees it, and gives it its id
 		blocking.New(),
 		ping.New(),
+		vcard.New(s.hall),
+		private.New(s.hall),
+		version.New(s.version),
+		clock.New(),
 		adhoc.New(s.hall),
 		s.team.Extension(),
 		people.Extension(),
-		disco.New(s.hall, disco.Options{Timeout: c.Timeout}), // announces all of the above
+		disco.New(s.hall, disco.Options{Timeout: c.Timeout, Contacts: disco.Contacts(c.Contact)}), // announces all of the above
 	)
 	if err != nil {
 		return fmt.Errorf("server: %w", err)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"parley/client"
+	"parley/xmpp/stanza"
 	"parley/xmpp/words"
 )
 
@@ -97,7 +98,7 @@ func (v says) people(list []client.Person, where string) []said {
 	}
 	for _, p := range list {
 		state := OneLine(p.State)
-		if t, err := time.Parse(time.RFC3339, p.Last); err == nil && p.State == "offline" {
+		if t, err := stanza.ParseDateTime(p.Last); err == nil && p.State == "offline" {
 			state = "left " + strings.TrimSpace(v.clock(t))
 		}
 		out = append(out, plain("%s %s", w.pad(v.d.name(p.JID), longest), state))

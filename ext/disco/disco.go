@@ -2,7 +2,7 @@
 // can remember it by (XEP-0115).
 //
 //	to                        node              info                                  items
-//	server                    –                 server/im, features, form timeout     –
+//	server                    –                 server/im, features, forms            –
 //	server                    …#commands        automation/command-list               the commands of all extensions
 //	server                    of a command      automation/command-node               –
 //	server                    Node#ver          as without node                       item-not-found
@@ -38,7 +38,8 @@ const (
 
 // Options are what the server says of itself beyond its extensions.
 type Options struct {
-	Timeout int // seconds after which somebody who does nothing is logged out; 0: nobody is
+	Timeout  int // seconds after which somebody who does nothing is logged out; 0: nobody is
+	Contacts Contacts
 }
 
 // New is the extension. What it announces is what the hall's extensions say at the time of the question.
@@ -47,7 +48,7 @@ func New(srv *im.Server, o Options) im.Extension {
 	info, items := xml.Name{Space: NSInfo, Local: "query"}, xml.Name{Space: NSItems, Local: "query"}
 	return im.Extension{
 		Name:     extension,
-		Specs:    []string{"XEP-0030 2.5.0", "XEP-0115 1.6.0", "XEP-0128 1.0.1"},
+		Specs:    []string{"XEP-0030 2.5.0", "XEP-0115 1.6.0", "XEP-0128 1.0.1", "XEP-0157 1.1.1"},
 		Features: []string{NSInfo, NSItems, NSCaps},
 		Account:  []string{NSInfo, NSItems},
 		Answers: []im.Answer{
@@ -88,7 +89,7 @@ func (d *disco) server() *xml.Element {
 		features = append(features, x.Features...)
 	}
 	about := form.New(form.Result, stanza.NSParley, "", form.Field{Var: "timeout", Values: []string{strconv.Itoa(d.opts.Timeout)}})
-	return info("", identity("server", "im", Name), features).With(about.Element())
+	return info("", identity("server", "im", Name), features).With(about.Element(), d.opts.Contacts.element())
 }
 
 func (d *disco) serverItems(_ context.Context, q *im.Query) (*xml.Element, error) {

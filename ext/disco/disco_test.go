@@ -116,6 +116,39 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// TestContacts: who runs the server can be reached at what the form says (XEP-0157); without an address there is no form.
+func TestContacts(t *testing.T) {
+	h := exttest.New(t, memory.New(), "alice")
+	err := h.Use(disco.New(h.Server, disco.Options{Contacts: disco.Contacts{
+		Support: []string{"xmpp:help@here?message", "https://here/help?a&b"}, Abuse: []string{"mailto:abuse@here"},
+	}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `<x xmlns='jabber:x:data' type='result'><field var='FORM_TYPE' type='hidden'><value>http://jabber.org/network/serverinfo</value></field>` +
+		`<field var='abuse-addresses' type='list-multi'><value>mailto:abuse@here</value></field>` +
+		`<field var='support-addresses' type='list-multi'><value>xmpp:help@here?message</value><value>https://here/help?a&amp;b</value></field></x></query>`
+	alice := h.Bind("alice", "tui")
+	if a := alice.Ask("get", "here", query(disco.NSInfo, "")); !strings.HasSuffix(a.Raw(), want) || strings.Count(a.Raw(), "<x ") != 2 {
+		t.Errorf("got %s", a.Raw())
+	}
+	// The hash is of the form, too (XEP-0115 §5.1).
+	node := disco.Node + "#" + disco.Caps(h.Server).Attr("ver")
+	if a := alice.Ask("get", "here", query(disco.NSInfo, node)); !strings.HasSuffix(a.Raw(), want) {
+		t.Errorf("under the hash: %s", a)
+	}
+	silent := exttest.New(t, memory.New(), "alice")
+	if err := silent.Use(disco.New(silent.Server, disco.Options{})); err != nil {
+		t.Fatal(err)
+	}
+	if a := silent.Bind("alice", "tui").Ask("get", "here", query(disco.NSInfo, "")); strings.Contains(a.Raw(), disco.NSServerInfo) {
+		t.Errorf("without addresses: %s", a)
+	}
+	if disco.Caps(silent.Server).Attr("ver") == disco.Caps(h.Server).Attr("ver") {
+		t.Error("with and without addresses the hash is the same")
+	}
+}
+
 // TestCaps: what the hash stands for is what a client gets that asks for it (XEP-0115 §6.2).
 func TestCaps(t *testing.T) {
 	h := hall(t, 300)

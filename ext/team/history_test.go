@@ -10,6 +10,7 @@ import (
 	"parley/ext/exttest"
 	"parley/store"
 	"parley/store/memory"
+	"parley/xmpp/stanza"
 )
 
 // serve runs what a server runs; stop ends it as SIGTERM does when sessions are closed, as kill -9 when not.
@@ -50,7 +51,7 @@ func TestRestart(t *testing.T) {
 	})
 }
 
-func stamp() string { return time.Now().UTC().Format(time.RFC3339) }
+func stamp() string { return stanza.DateTime(time.Now()) }
 
 // TestCrash: after a crash, who was online counts as seen until the last heartbeat, also after further restarts and
 // crashes.
@@ -62,7 +63,7 @@ func TestCrash(t *testing.T) {
 		daveLeft := stamp()
 		h.Join("bob", "tui")
 		time.Sleep(10*time.Minute + 30*time.Second)
-		alive := time.Now().Add(-30 * time.Second).UTC().Format(time.RFC3339) // the last full minute
+		alive := stanza.DateTime(time.Now().Add(-30 * time.Second)) // the last full minute
 		h.Join("carol", "tui")
 		carolCame := stamp()
 		time.Sleep(10 * time.Second)

@@ -5,7 +5,8 @@
 //	words typed as chat to the server's address           broadcast …, whoelse, whoelsesince 15m, and also
 //	                                                      message bob hi, block bob, unblock bob, help
 //
-// whoelsesince knows when everybody was last here, across restarts and crashes; see history.
+// whoelsesince knows when everybody was last here, across restarts and crashes; see history. Last activity (XEP-0012)
+// asks the same memory.
 package team
 
 import (
@@ -43,9 +44,10 @@ type Options struct {
 // Team is the extension with its memory.
 type Team struct {
 	// fixed
-	srv  *im.Server
-	opts Options
-	log  *slog.Logger
+	srv   *im.Server
+	opts  Options
+	log   *slog.Logger
+	began time.Time
 
 	budget  budget
 	history history
@@ -53,7 +55,7 @@ type Team struct {
 
 // New reads from the store when everybody was last here. [Team.Run] must be running while the server serves.
 func New(ctx context.Context, srv *im.Server, o Options) (*Team, error) {
-	t := &Team{srv: srv, opts: o, log: o.Logger}
+	t := &Team{srv: srv, opts: o, log: o.Logger, began: time.Now()}
 	if t.log == nil {
 		t.log = slog.New(slog.DiscardHandler)
 	}
@@ -68,6 +70,10 @@ func New(ctx context.Context, srv *im.Server, o Options) (*Team, error) {
 func (t *Team) Extension() im.Extension {
 	return im.Extension{
 		Name:     "team",
+		Specs:    []string{"XEP-0012 2.0"},
+		Features: []string{NSLast},
+		Account:  []string{NSLast},
+		Answers:  t.answers(),
 		Commands: t.commands(),
 		Contact:  t.contact,
 		Changed:  t.changed,

@@ -126,7 +126,7 @@ func table(title string, people []person) *xml.Element {
 	for _, p := range people[:min(len(people), maxListed)] {
 		seen := "now"
 		if p.state == offline {
-			seen = p.last.UTC().Format(time.RFC3339) // XEP-0082
+			seen = stanza.DateTime(p.last)
 		}
 		f.Items = append(f.Items, []form.Field{
 			{Var: "jid", Values: []string{p.jid.String()}},

@@ -77,7 +77,7 @@ func TestWhoelsesince(t *testing.T) {
 		h := hall(t, options(), "alice", "bob", "carol", "dave")
 		alice, bob, carol := h.Join("alice", "tui"), h.Join("bob", "tui"), h.Join("carol", "tui")
 		h.Join("dave", "tui").Leave()
-		left := time.Now().UTC().Format(time.RFC3339)
+		left := stanza.DateTime(time.Now())
 		bob.Send("<presence><show>away</show></presence>")
 		time.Sleep(10 * time.Minute)
 		want(t, "60", people(t, alice, "60"), "2 people in the last minute", "bob away now", "carol online now")

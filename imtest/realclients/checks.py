@@ -4,6 +4,7 @@ import xml.etree.ElementTree as ET
 
 import commands
 import lockout
+import small
 from client import BLOCKING, CLIENT, DELAY, SID, STANZAS, body, condition, must, show
 
 ALL = []  # (name, function, always)
@@ -191,7 +192,7 @@ async def caps(w):
          'no <c/> in the stream features')
 
 
-ALL.extend((name, function, False) for name, function in commands.ALL)
+ALL.extend((name, function, False) for name, function in small.ALL + commands.ALL)
 
 
 def is_unavailable(c, jid):

@@ -35,6 +35,7 @@ const (
 	TextMulti   = "text-multi"
 	JIDSingle   = "jid-single"
 	ListSingle  = "list-single"
+	ListMulti   = "list-multi"
 )
 
 // TypeVar is the hidden field that says what a form is about (XEP-0068).
