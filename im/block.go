@@ -135,7 +135,7 @@ func (a *Account) SetBlocked(j store.Journey, on bool, who []jid.JID) error {
 		return stanza.Bad(stanza.ResourceConstraint, fmt.Sprintf("A block list holds at most %d addresses.", maxBlocked))
 	}
 	if err := a.srv.store.KV.Set(j, a.owner, KeyBlocked, next.encode()); err != nil {
-		return refusal(fmt.Errorf("im: save block list: %w", err))
+		return fmt.Errorf("im: save block list: %w", err)
 	}
 	gone := make(map[jid.JID][]*stanza.Stanza, len(changed)) // what those who are blocked now are told
 	if on {
@@ -187,14 +187,6 @@ func (a *Account) withdrawn(who jid.JID, shown bool) []*stanza.Stanza {
 		}
 	}
 	return out
-}
-
-// refusal turns a store that is full into what the sender of a request is told.
-func refusal(err error) error {
-	if errors.Is(err, store.ErrFull) {
-		return stanza.Bad(stanza.ResourceConstraint, "The server's disk is full. Try again later.")
-	}
-	return err
 }
 
 // pushTo queues an iq push with this payload to the account's sessions that want it. The caller holds a.mu.

@@ -105,7 +105,7 @@ func (a *Account) change(j store.Journey, who jid.JID, it item) error {
 		err = kv.Set(j, a.owner, keyChanges, binary.BigEndian.AppendUint64(nil, next.changes))
 	}
 	if err != nil {
-		return refusal(fmt.Errorf("im: save roster: %w", err))
+		return fmt.Errorf("im: save roster: %w", err)
 	}
 	a.roster.Store(next)
 	if !it.looksLike(was) {

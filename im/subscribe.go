@@ -35,8 +35,10 @@ func (a *Account) Shows(who jid.JID) bool {
 		return true
 	case a.Blocks(who):
 		return false
+	case a.srv.everyone != nil:
+		return a.srv.ownerOf(who) != 0
 	}
-	return a.srv.managed(who.Bare()) || a.roster.Load().items[who.Bare()].From
+	return a.roster.Load().items[who.Bare()].From
 }
 
 // sees tells whether the account gets the presence of who.
