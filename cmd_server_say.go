@@ -23,10 +23,17 @@ func (p *program) announce(f server.Facts, c config.Config, log *slog.Logger) {
 	case terminal:
 		fmt.Fprint(p.out, harmless(laterStart(f)))
 	}
+	note := lackingNote(f.Lacking)
+	if terminal && note != "" {
+		fmt.Fprintln(p.out, note+".")
+	}
 	if !terminal {
 		log.Info("ready", "version", version, "domain", f.Domain, "data", f.Data, "listen", f.Listen, "tls", f.TLSListen,
 			"insecure", f.Insecure, "key", f.Fingerprint, "accounts", f.Accounts, "registration", f.Registration,
 			"took", f.Took.Round(time.Millisecond))
+		if note != "" {
+			log.Info(note, "accounts", f.Lacking)
+		}
 	}
 }
 
