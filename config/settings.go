@@ -100,7 +100,7 @@ func sections() []Setting {
 			Doc:   "Rounds of hashing for a password that is set from now on (SCRAM). More is slower to guess and slower to sign in with.",
 			field: func(c *Config) any { return &c.Auth.Iterations }},
 		{Key: "auth.legacy", Kind: Switch, Default: "false",
-			Doc:   "Let old apps sign in with SCRAM-SHA-1 and PLAIN too, inside TLS. It needs weaker verifiers of new passwords beside the good ones; `false` erases them.",
+			Doc:   "Old apps may sign in with SCRAM-SHA-1 and PLAIN too, inside TLS. Of each password that is set, a second and weaker verifier is kept then; `false` erases those.",
 			field: func(c *Config) any { return &c.Auth.Legacy }},
 		{Key: "lockout.scope", Kind: Choice, Default: "source", Choices: []string{"source", "account"},
 			Doc:   "Whom three wrong passwords lock out: `source` the account from that network, `account` the account from everywhere.",
