@@ -126,8 +126,9 @@ func (c *conn) exchange(ctx context.Context, first *xml.Element) error {
 		}
 		out, done, err := x.Step(in)
 		if errors.Is(err, sasl.ErrProof) && !counts {
-			c.log.Info("no verifier for SCRAM-SHA-1: refused whatever the password", slog.String("name", x.Name()))
-			attempt.Abandon() // why, CredentialsSHA1 says; from here on it is as with a wrong password
+			c.log.Info("no verifier for SCRAM-SHA-1, so every password is wrong", slog.String("name", x.Name()), slog.String("addr", c.addr.String()))
+			attempt.Abandon() // CredentialsSHA1 says why
+			return wrongPassword()
 		}
 		if err != nil {
 			return c.refusalFor(x.Name(), attempt, err)
@@ -187,7 +188,7 @@ func (c *conn) refusalFor(name string, attempt *auth.Attempt, err error) error {
 		if _, locked := attempt.Fail(); locked != nil {
 			return lockedOut(locked)
 		}
-		return &refusal{condition: "not-authorized", text: "Wrong name or password.", wrong: true}
+		return wrongPassword()
 	case errors.Is(err, auth.ErrBusy):
 		return &refusal{condition: "temporary-auth-failure", text: "Too many attempts to sign in at the same time.", final: true}
 	case errors.Is(err, sasl.ErrAuthzid):
@@ -201,6 +202,10 @@ func (c *conn) refusalFor(name string, attempt *auth.Attempt, err error) error {
 	}
 	c.log.Error("sign-in failed in the server", slog.Any("err", err))
 	return &refusal{condition: "temporary-auth-failure", text: "The server cannot check passwords at the moment."}
+}
+
+func wrongPassword() *refusal {
+	return &refusal{condition: "not-authorized", text: "Wrong name or password.", wrong: true}
 }
 
 func lockedOut(l *auth.Locked) *refusal {
