@@ -6,13 +6,9 @@ import (
 	"parley/server"
 )
 
-// lackingNote says what accounts need that auth.legacy lets sign in with SCRAM-SHA-1, and that have no verifier for it;
-// "" when there are none.
+// lackingNote says what n accounts need that auth.legacy lets sign in with SCRAM-SHA-1, and that have no verifier for it.
 func lackingNote(n int) string {
-	switch n {
-	case 0:
-		return ""
-	case 1:
+	if n == 1 {
 		return "1 account cannot sign in with SCRAM-SHA-1 yet: it needs a new password (parley user reset NAME) or one sign-in with PLAIN"
 	}
 	return fmt.Sprintf("%d accounts cannot sign in with SCRAM-SHA-1 yet: they need a new password (parley user reset NAME) or one sign-in with PLAIN", n)
