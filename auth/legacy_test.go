@@ -279,25 +279,24 @@ func TestVerifyBusy(t *testing.T) {
 // TestVerifyTakesTheSame: a name without an account costs as much as one with one, or the time would tell.
 func TestVerifyTakesTheSame(t *testing.T) {
 	st, _ := openStore(t, memory.New())
-	a, err := Open(t.Context(), st, Options{Iterations: 200_000})
+	a, err := Open(t.Context(), st, Options{Iterations: 20_000})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := a.Add(t.Context(), "alice", good); err != nil {
 		t.Fatal(err)
 	}
-	fastest := func(name string) time.Duration {
-		best := time.Hour
-		for range 4 {
+	fastest := map[string]time.Duration{"alice": time.Hour, "nobody": time.Hour}
+	for range 15 { // short and in turns, so that some of both find the machine idle
+		for name, best := range fastest {
 			began := time.Now()
 			if err := a.Verify(t.Context(), name, "wrong password"); !errors.Is(err, sasl.ErrProof) {
 				t.Fatal(err)
 			}
-			best = min(best, time.Since(began))
+			fastest[name] = min(best, time.Since(began))
 		}
-		return best
 	}
-	known, unknown := fastest("alice"), fastest("nobody")
+	known, unknown := fastest["alice"], fastest["nobody"]
 	if known > 3*unknown || unknown > 3*known {
 		t.Errorf("%v for an account, %v for a name without one", known, unknown)
 	}
