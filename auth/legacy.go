@@ -182,9 +182,9 @@ func (s secret) credentialsSHA1(name string, iterations int) sasl.Credentials {
 
 // Verify tells whether a password, as PLAIN carries it, is the one of the account with a canonical localpart: nil, or
 // sasl.ErrProof when it is not or there is no such account, which takes as long as for a password that was set with the
-// iterations of today (SCRAM shows their number anyway). An account that has no verifier for
-// SCRAM-SHA-1 yet gets one, which is durable on return; that this fails is no error. Other errors: ErrBusy when too many
-// passwords are being hashed, ctx's. It hashes, so nobody may call it in a journey or with a lock held.
+// iterations of today (SCRAM shows their number anyway). An account that has no verifier for SCRAM-SHA-1 yet gets one,
+// which is durable on return; that this fails is no error. Other errors: ErrBusy when too many passwords are being
+// hashed, ctx's. It hashes, so nobody may call it in a journey or with a lock held.
 func (a *Accounts) Verify(ctx context.Context, name, password string) error {
 	e := a.find(name)
 	kept := a.secret.credentials(name, a.opts.Iterations)
