@@ -27,6 +27,9 @@ func (p *program) announce(f server.Facts, c config.Config, log *slog.Logger) {
 		log.Info("ready", "version", version, "domain", f.Domain, "data", f.Data, "listen", f.Listen, "tls", f.TLSListen,
 			"insecure", f.Insecure, "key", f.Fingerprint, "accounts", f.Accounts, "registration", f.Registration,
 			"took", f.Took.Round(time.Millisecond))
+		if f.Lacking > 0 {
+			log.Info(lackingNote(f.Lacking), "accounts", f.Lacking)
+		}
 	}
 }
 
@@ -66,8 +69,12 @@ func firstStart(f server.Facts, c config.Config) string {
 
 // laterStart is what somebody at a terminal reads when there was a first start before.
 func laterStart(f server.Facts) string {
-	return fmt.Sprintf("parley %s, %s, %s\n  apps      %s\n  TLS       %s\n%s",
-		version, f.Domain, count(f.Accounts, "account"), apps(f), f.Fingerprint, readyLine(f))
+	note := ""
+	if f.Lacking > 0 {
+		note = lackingNote(f.Lacking) + ".\n"
+	}
+	return fmt.Sprintf("parley %s, %s, %s\n  apps      %s\n  TLS       %s\n%s%s",
+		version, f.Domain, count(f.Accounts, "account"), apps(f), f.Fingerprint, note, readyLine(f))
 }
 
 func readyLine(f server.Facts) string {

@@ -164,6 +164,7 @@ func (p *program) userList() *cobra.Command {
 		for _, acc := range r.Accounts {
 			fmt.Fprintf(p.out, "%-*s  added %s\n", width, harmless(acc.Address), day(acc.Added))
 		}
+		p.sayLacking(r.Accounts)
 		return nil
 	})
 }

@@ -111,6 +111,11 @@ func TestAtTerminal(t *testing.T) {
 	if !strings.Contains(screen, "Removed bob@localhost and all that was kept for it.") || code != 0 {
 		t.Errorf("exit %d\n%s", code, screen)
 	}
+	// auth.legacy says who cannot make use of it yet.
+	screen, code = atTerminal(t, data, [][2]string{{"Stop with Ctrl-C.", "\x03"}}, "server", fmt.Sprint(freePorts(t)), "--auth-legacy")
+	if !strings.Contains(screen, "\n1 account cannot sign in with SCRAM-SHA-1 yet: it needs a new password (parley user reset NAME) or one sign-in with PLAIN.\nReady in ") || code != 0 {
+		t.Errorf("exit %d\n%s", code, screen)
+	}
 	// A server: the whole story at the first start, four lines later, no log, and Ctrl-C is an orderly end.
 	port := fmt.Sprint(freePorts(t))
 	fresh := filepath.Join(t.TempDir(), "fresh")

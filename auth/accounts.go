@@ -7,6 +7,7 @@
 //	accounts/next            the number that the next new account gets
 //	accounts/gone/<number>   a removed account whose data is still to be erased
 //	auth/secret              32 random bytes, from which made-up credentials are derived
+//	auth/legacy              is there while the server signs in with SCRAM-SHA-1 and PLAIN too
 //	lockout/<key>            a block that lasts, as JSON
 //
 // Whatever changes accounts begins a journey of its own and waits for the disk. It must therefore never be called
@@ -64,9 +65,11 @@ type Accounts struct {
 	secret  secret
 	seed    maphash.Seed
 	hashing chan struct{} // a place for each password that is being hashed
+	legacy  bool          // fixed after UseLegacy
 
 	shards  [64]shard
 	count   atomic.Int64
+	lacking atomic.Int64  // accounts without a verifier for SCRAM-SHA-1
 	version atomic.Uint64 // counts accounts that come and go
 	names   atomic.Pointer[nameList]
 
@@ -92,7 +95,7 @@ type shard struct {
 // entry is an account with its credentials. It never changes; a new password makes a new one.
 type entry struct {
 	Account
-	credentials sasl.Credentials
+	credentials verifiers
 }
 
 // Open loads all accounts. At the first start it makes the secret of the server, which is durable soon after the
@@ -137,9 +140,10 @@ func (a *Accounts) find(name string) *entry {
 func (a *Accounts) put(e *entry) {
 	s := a.shardOf(e.Name)
 	s.mu.Lock()
-	_, known := s.entries[e.Name]
+	old, known := s.entries[e.Name]
 	s.entries[e.Name] = e
 	s.mu.Unlock()
+	a.lacking.Add(e.lacks() - old.lacks())
 	if !known {
 		a.looks[skeleton(e.Name)] = e.Name
 		a.count.Add(1)
@@ -157,6 +161,7 @@ func (a *Accounts) drop(e *entry) {
 		delete(a.looks, look)
 	}
 	a.count.Add(-1)
+	a.lacking.Add(-e.lacks())
 	a.version.Add(1)
 }
 
@@ -177,13 +182,13 @@ func (a *Accounts) Find(name string) (Account, bool) {
 	return a.Lookup(local)
 }
 
-// Credentials returns what is kept of an account's password. For a name without an account it makes up credentials
+// Credentials returns what is kept of an account's password for SCRAM-SHA-256. For a name without an account it makes up credentials
 // that nobody has the password of, the same ones every time, so that one cannot ask the server who exists
 // (RFC 5802 §9).
 func (a *Accounts) Credentials(name string) sasl.Credentials {
 	fake := a.secret.credentials(name, a.opts.Iterations) // always, so that it takes the same time
 	if e := a.find(name); e != nil {
-		return e.credentials
+		return e.credentials.Credentials
 	}
 	return fake
 }

@@ -63,7 +63,7 @@ func signIn(t testing.TB, a *Accounts, name, password string) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := sasl.NewServer("example.com", func(name string) (sasl.Credentials, error) { return a.Credentials(name), nil })
+	s := sasl.NewServer(sasl.Mechanism, "example.com", func(name string) (sasl.Credentials, error) { return a.Credentials(name), nil })
 	var in []byte
 	for range 3 {
 		out, done, err := c.Step(in)

@@ -177,24 +177,36 @@ func (a *Accounts) distinct(local, given string) error {
 	return nil
 }
 
-// hash derives credentials, not too many at a time.
-func (a *Accounts) hash(ctx context.Context, password string) (sasl.Credentials, error) {
-	select {
-	case a.hashing <- struct{}{}:
-		defer func() { <-a.hashing }()
-	case <-ctx.Done():
-		return sasl.Credentials{}, fmt.Errorf("auth: wait for other passwords: %w", ctx.Err())
+// hash derives what is kept of a password, not too many at a time.
+func (a *Accounts) hash(ctx context.Context, password string) (v verifiers, err error) {
+	if err := a.beginHash(ctx); err != nil {
+		return v, err
 	}
-	c, err := sasl.NewCredentials(password, a.opts.Iterations)
-	if err != nil {
-		return c, fmt.Errorf("auth: %w", err)
+	defer a.endHash()
+	if v.Credentials, err = sasl.NewCredentials(password, a.opts.Iterations); err != nil {
+		return v, fmt.Errorf("auth: %w", err)
 	}
-	return c, nil
+	if a.legacy {
+		v.sha1, err = a.hashSHA1(password)
+	}
+	return v, err
 }
 
+// beginHash waits until not too many passwords are being hashed.
+func (a *Accounts) beginHash(ctx context.Context) error {
+	select {
+	case a.hashing <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("auth: wait for other passwords: %w", ctx.Err())
+	}
+}
+
+func (a *Accounts) endHash() { <-a.hashing }
+
 // entryFor makes a new account, without a number yet.
-func (a *Accounts) entryFor(local string, c sasl.Credentials) *entry {
-	return &entry{Account: Account{Name: local, Created: time.Now().UTC().Truncate(time.Second)}, credentials: c}
+func (a *Accounts) entryFor(local string, v verifiers) *entry {
+	return &entry{Account: Account{Name: local, Created: time.Now().UTC().Truncate(time.Second)}, credentials: v}
 }
 
 // addAll gives entries their numbers, keeps them all or none, and makes them known; the caller holds changing.

@@ -24,7 +24,7 @@ var (
 	ErrExists  = errors.New("the account exists already")  // *ExistsError
 	ErrUnknown = errors.New("there is no such account")    // *UnknownError
 	ErrShort   = errors.New("the password is too short")   // *PasswordError with Short
-	ErrBusy    = errors.New("too many attempts at a time") // of Lockout.Try
+	ErrBusy    = errors.New("too many attempts at a time") // of Lockout.Try and Accounts.Verify
 )
 
 // NameError says why a name cannot be one of an account. Its text is a sentence for people.

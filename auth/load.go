@@ -27,17 +27,30 @@ type record struct {
 	ServerKey  []byte      `json:"server_key"`
 	Iterations int         `json:"iterations"`
 	Created    time.Time   `json:"created"`
+	SHA1       *recordSHA1 `json:"sha1,omitempty"` // nil: none
+}
+
+// recordSHA1 is the verifier for SCRAM-SHA-1, in the record of an account.
+type recordSHA1 struct {
+	Salt       []byte `json:"salt"`
+	StoredKey  []byte `json:"stored_key"`
+	ServerKey  []byte `json:"server_key"`
+	Iterations int    `json:"iterations"`
 }
 
 func (e *entry) record() record {
 	c := e.credentials
-	return record{Number: e.Owner, Salt: c.Salt, StoredKey: c.StoredKey, ServerKey: c.ServerKey, Iterations: c.Iterations, Created: e.Created}
+	return record{Number: e.Owner, Salt: c.Salt, StoredKey: c.StoredKey, ServerKey: c.ServerKey, Iterations: c.Iterations, Created: e.Created,
+		SHA1: (*recordSHA1)(c.sha1)}
 }
 
 func (r *record) entry(name string) *entry {
 	return &entry{
-		Account:     Account{Name: name, Owner: r.Number, Created: r.Created},
-		credentials: sasl.Credentials{Salt: r.Salt, StoredKey: r.StoredKey, ServerKey: r.ServerKey, Iterations: r.Iterations},
+		Account: Account{Name: name, Owner: r.Number, Created: r.Created},
+		credentials: verifiers{
+			Credentials: sasl.Credentials{Salt: r.Salt, StoredKey: r.StoredKey, ServerKey: r.ServerKey, Iterations: r.Iterations},
+			sha1:        (*sasl.Credentials)(r.SHA1),
+		},
 	}
 }
 
@@ -54,6 +67,9 @@ func (a *Accounts) load(ctx context.Context) error {
 		}
 		a.put(r.entry(name))
 		a.next = max(a.next, r.Number+1)
+	}
+	if err := a.loadLegacy(ctx); err != nil {
+		return err
 	}
 	next, err := a.store.KV.Get(ctx, 0, keyNext)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {

@@ -220,6 +220,10 @@ func (p *peer) attempt(name, password string) string {
 func (p *peer) element() string {
 	p.t.Helper()
 	for {
+		if empty := "<success xmlns='" + stream.NSSASL + "'/>"; strings.HasPrefix(p.got, empty) { // of PLAIN
+			p.got = strings.TrimPrefix(p.got, empty)
+			return empty
+		}
 		for _, name := range []string{"challenge", "success", "failure"} {
 			if before, after, found := strings.Cut(p.got, "</"+name+">"); found {
 				p.got = after

@@ -56,6 +56,7 @@ type Config struct {
 	Accounts *auth.Accounts
 	Lockout  *auth.Lockout
 	Register Registrar     // may be nil
+	Legacy   bool          // inside TLS, SCRAM-SHA-1 and PLAIN are offered too
 	TLS      *tls.Config   // for STARTTLS and direct TLS
 	Caps     *xml.Element  // XEP-0115: announced in the stream features; may be nil
 	Timeout  time.Duration // a session whose person does nothing for so long is ended; 0: never

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"parley/auth"
 	"parley/xmpp/sasl"
@@ -19,7 +20,10 @@ const maxExchanges = 5
 
 // signIn offers SASL and, where it is open, registration, until somebody has signed in.
 func (c *conn) signIn(ctx context.Context) error {
-	mechanisms := xml.New(stream.NSSASL, "mechanisms").With(xml.New(stream.NSSASL, "mechanism").WithText(sasl.Mechanism))
+	mechanisms := xml.New(stream.NSSASL, "mechanisms")
+	for _, name := range c.mechanisms() {
+		mechanisms = mechanisms.With(xml.New(stream.NSSASL, "mechanism").WithText(name))
+	}
 	offers := []*xml.Element{mechanisms}
 	if c.srv.Register != nil {
 		offers = append(offers, xml.New("http://jabber.org/features/iq-register", "register"))
@@ -85,12 +89,21 @@ func (r *refusal) element() *xml.Element {
 
 // exchange is one SASL exchange from <auth/> to <success/>.
 func (c *conn) exchange(ctx context.Context, first *xml.Element) error {
-	if first.Attr("mechanism") != sasl.Mechanism {
+	mechanism := first.Attr("mechanism")
+	if !slices.Contains(c.mechanisms(), mechanism) {
 		return &refusal{condition: "invalid-mechanism"}
 	}
-	x := sasl.NewServer(c.srv.Domain, func(name string) (sasl.Credentials, error) {
+	if mechanism == sasl.Plain {
+		return c.plain(ctx, first)
+	}
+	counts := true
+	x := sasl.NewServer(mechanism, c.srv.Domain, func(name string) (known sasl.Credentials, err error) {
 		if err := c.srv.Lockout.Check(name, c.addr); err != nil {
-			return sasl.Credentials{}, err
+			return known, err
+		}
+		if mechanism == sasl.MechanismSHA1 {
+			known, counts = c.srv.Accounts.CredentialsSHA1(name)
+			return known, nil
 		}
 		return c.srv.Accounts.Credentials(name), nil
 	})
@@ -112,27 +125,32 @@ func (c *conn) exchange(ctx context.Context, first *xml.Element) error {
 			}
 		}
 		out, done, err := x.Step(in)
+		if errors.Is(err, sasl.ErrProof) && !counts {
+			c.log.Info("no verifier for SCRAM-SHA-1, so every password is wrong", slog.String("name", x.Name()), slog.String("addr", c.addr.String()))
+			attempt.Abandon() // CredentialsSHA1 says why
+			return wrongPassword()
+		}
 		if err != nil {
 			return c.refusalFor(x.Name(), attempt, err)
 		}
 		if done {
 			return c.success(x.Name(), attempt, out)
 		}
-		challenge := xml.New(stream.NSSASL, "challenge")
-		if len(out) > 0 { // "=" stands for nothing in an initial response only (RFC 6120 §6.4.2)
-			challenge = challenge.WithText(sasl.Encode(out))
-		}
-		if err := c.stream.Send(challenge); err != nil {
-			return err
-		}
-		if text, err = c.response(); err != nil {
+		if text, err = c.challenge(out); err != nil {
 			return err
 		}
 	}
 }
 
-// response waits for the client's answer to a challenge.
-func (c *conn) response() (string, error) {
+// challenge sends a challenge and waits for the client's answer.
+func (c *conn) challenge(data []byte) (string, error) {
+	challenge := xml.New(stream.NSSASL, "challenge")
+	if len(data) > 0 { // "=" stands for nothing in an initial response only (RFC 6120 §6.4.2)
+		challenge = challenge.WithText(sasl.Encode(data))
+	}
+	if err := c.stream.Send(challenge); err != nil {
+		return "", err
+	}
 	el, err := c.stream.Read()
 	if err != nil {
 		return "", err
@@ -170,7 +188,7 @@ func (c *conn) refusalFor(name string, attempt *auth.Attempt, err error) error {
 		if _, locked := attempt.Fail(); locked != nil {
 			return lockedOut(locked)
 		}
-		return &refusal{condition: "not-authorized", text: "Wrong name or password.", wrong: true}
+		return wrongPassword()
 	case errors.Is(err, auth.ErrBusy):
 		return &refusal{condition: "temporary-auth-failure", text: "Too many attempts to sign in at the same time.", final: true}
 	case errors.Is(err, sasl.ErrAuthzid):
@@ -184,6 +202,10 @@ func (c *conn) refusalFor(name string, attempt *auth.Attempt, err error) error {
 	}
 	c.log.Error("sign-in failed in the server", slog.Any("err", err))
 	return &refusal{condition: "temporary-auth-failure", text: "The server cannot check passwords at the moment."}
+}
+
+func wrongPassword() *refusal {
+	return &refusal{condition: "not-authorized", text: "Wrong name or password.", wrong: true}
 }
 
 func lockedOut(l *auth.Locked) *refusal {

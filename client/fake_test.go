@@ -226,7 +226,7 @@ func (f *fake) authenticate(c *stream.Conn) error {
 			f.registration(c, el)
 			continue
 		case "auth":
-			s = sasl.NewServer(f.domain, f.lookup)
+			s = sasl.NewServer(sasl.Mechanism, f.domain, f.lookup)
 		}
 		in, _ := sasl.Decode(el.Text())
 		out, done, err := s.Step(in)

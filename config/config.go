@@ -43,7 +43,8 @@ type Config struct {
 
 // Auth says how passwords are kept.
 type Auth struct {
-	Iterations int `toml:"iterations"` // of SCRAM, for passwords set from now on (RFC 7677 §4)
+	Iterations int  `toml:"iterations"` // of SCRAM, for passwords set from now on (RFC 7677 §4)
+	Legacy     bool `toml:"legacy"`     // SCRAM-SHA-1 and PLAIN too, inside TLS
 }
 
 // Lockout says whom three wrong passwords shut out.

@@ -69,6 +69,7 @@ type Account struct {
 	Name    string    `json:"name"`
 	Address string    `json:"address"`
 	Added   time.Time `json:"added"`
+	SHA1    *bool     `json:"scram_sha_1,omitempty"` // whether it can sign in with SCRAM-SHA-1; nil: nobody may
 }
 
 // Refusal says why a line of an import was not taken.
@@ -150,6 +151,10 @@ func (a *Admin) shown(accounts ...auth.Account) []Account {
 		if a.Domain != "" {
 			list[i].Address += "@" + a.Domain
 		}
+		if a.Accounts.Legacy() {
+			has := a.Accounts.HasSHA1(acc.Name)
+			list[i].SHA1 = &has
+		}
 	}
 	return list
 }
@@ -205,6 +210,9 @@ func OpenAdmin(ctx context.Context, c config.Config) (a *Admin, done func() erro
 	if err == nil {
 		a = &Admin{Domain: domain, Port: c.Port, Unblock: func(ctx context.Context, name string) error { return auth.Unblock(ctx, st, name) }}
 		a.Accounts, err = auth.Open(ctx, st, auth.Options{Domain: domain, Iterations: c.Auth.Iterations})
+	}
+	if err == nil && c.Auth.Legacy { // else the server that ran last has said; its flags are not known here
+		err = a.Accounts.UseLegacy(ctx, true)
 	}
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("server: %w", err), done())

@@ -33,6 +33,7 @@ type Facts struct {
 	Took         time.Duration
 	Registration bool // people can make their own accounts
 	Accounts     int
+	Lacking      int // of them, those that auth.legacy lets sign in with SCRAM-SHA-1, and that cannot yet
 }
 
 // Facts says what New found and made.

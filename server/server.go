@@ -100,6 +100,9 @@ func (s *Server) build(ctx context.Context, parts Parts) (err error) {
 	if err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
+	if err := s.accounts.UseLegacy(ctx, c.Auth.Legacy); err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
 	s.lockout, err = auth.OpenLockout(ctx, s.store, auth.LockoutOptions{
 		Duration: time.Duration(c.BlockDuration) * time.Second, Scope: c.Lockout.Scope, Logger: log,
 	})
@@ -114,7 +117,7 @@ func (s *Server) build(ctx context.Context, parts Parts) (err error) {
 		return err
 	}
 	s.clients = c2s.New(c2s.Config{
-		Domain: c.Domain, Hall: s.hall, Accounts: s.accounts, Lockout: s.lockout, Register: s.registrar(),
+		Domain: c.Domain, Hall: s.hall, Accounts: s.accounts, Lockout: s.lockout, Register: s.registrar(), Legacy: c.Auth.Legacy,
 		TLS: tlsConfig(pair), Caps: disco.Caps(s.hall), Timeout: time.Duration(c.Timeout) * time.Second,
 		Stanza: c.Limits.StanzaBytes, Rates: c.Limits.Rates, Log: log,
 	})
@@ -132,6 +135,9 @@ func (s *Server) build(ctx context.Context, parts Parts) (err error) {
 		log.Warn("everybody is on everybody's contact list; with this many accounts signing in gets slow", slog.Int("accounts", n))
 	}
 	s.facts.Accounts, s.facts.Registration = s.accounts.Count(), c.RegistrationOpen()
+	if c.Auth.Legacy {
+		s.facts.Lacking = s.accounts.Lacking()
+	}
 	return nil
 }
 

@@ -51,8 +51,8 @@ def condition(element):
 class Client(slixmpp.ClientXMPP):
     """One connection. received holds every stanza in the order of arrival, as ElementTree elements."""
 
-    def __init__(self, world, name, password, resource):
-        super().__init__('%s@%s/%s' % (name, world.domain, resource), password)
+    def __init__(self, world, name, password, resource, mechanism=None):
+        super().__init__('%s@%s/%s' % (name, world.domain, resource), password, sasl_mech=mechanism)
         self.world, self.name = world, name
         self.received, self.wire = [], []
         self.failures, self.stream_errors = [], []
@@ -177,8 +177,9 @@ class World:
     def jid(self, name):
         return '%s@%s' % (name, self.domain)
 
-    def client(self, name, resource='slixmpp', password=None):
-        c = Client(self, name, self.password if password is None else password, resource)
+    def client(self, name, resource='slixmpp', password=None, mechanism=None):
+        """A client that is not connected yet; with a mechanism, it signs in with no other one."""
+        c = Client(self, name, self.password if password is None else password, resource, mechanism)
         self.clients.append(c)
         return c
 

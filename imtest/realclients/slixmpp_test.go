@@ -27,12 +27,16 @@ const (
 // script's checks becomes a subtest.
 func TestSlixmpp(t *testing.T) {
 	imtest.Need(t, "python3-slixmpp")
-	s := startServer(t, buildParley(t))
+	runChecks(t, startServer(t, buildParley(t)), "checks")
+}
 
+// runChecks runs the checks of a module against a server, and stops it.
+func runChecks(t *testing.T, s *serverProcess, module string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	script := exec.CommandContext(ctx, "/usr/bin/python3", "-B", "dialogue.py",
-		"--port", s.port, "--domain", "localhost", "--block", fmt.Sprint(blockDuration))
+		"--port", s.port, "--domain", "localhost", "--block", fmt.Sprint(blockDuration), "--checks", module)
 	script.Env = append(os.Environ(), "PARLEY_TEST_PASSWORD="+password, "PYTHONIOENCODING=utf-8")
 	var stdout, stderr bytes.Buffer
 	script.Stdout, script.Stderr = &stdout, &stderr
@@ -97,12 +101,13 @@ func buildParley(t *testing.T) string {
 // serverProcess is a running server with the accounts alice, bob, carol and dave.
 type serverProcess struct {
 	cmd    *exec.Cmd
+	dir    string // its data
 	port   string
 	exited chan error
 	output *lockedBuffer
 }
 
-func startServer(t *testing.T, binary string) *serverProcess {
+func startServer(t *testing.T, binary string, flags ...string) *serverProcess {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "data")
 	ports := freePorts(t, 2)
@@ -111,8 +116,9 @@ func startServer(t *testing.T, binary string) *serverProcess {
 	for _, name := range []string{"alice", "bob"} {
 		addUser(t, binary, dir, name, env)
 	}
-	s := &serverProcess{port: ports[0], exited: make(chan error, 1), output: &lockedBuffer{}}
-	s.cmd = exec.Command(binary, "server", ports[0], fmt.Sprint(blockDuration), "0", "--data", dir, "--tls-port", ports[1])
+	s := &serverProcess{dir: dir, port: ports[0], exited: make(chan error, 1), output: &lockedBuffer{}}
+	args := []string{"server", ports[0], fmt.Sprint(blockDuration), "0", "--data", dir, "--tls-port", ports[1]}
+	s.cmd = exec.Command(binary, append(args, flags...)...)
 	s.cmd.Env = env
 	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output
 	if err := s.cmd.Start(); err != nil {

@@ -1,6 +1,7 @@
 package sasl
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
 	"fmt"
 	"log/slog"
@@ -35,6 +36,15 @@ func (Credentials) LogValue() slog.Value { return slog.StringValue("***") }
 // NewCredentials derives credentials from a password with a new random salt. It computes for some milliseconds per
 // 10,000 iterations. Errors: ErrPassword, ErrIterations.
 func NewCredentials(password string, iterations int) (Credentials, error) {
+	return newCredentials(Mechanism, password, iterations)
+}
+
+// NewCredentialsSHA1 is NewCredentials for SCRAM-SHA-1: neither of the two can be computed from the other.
+func NewCredentialsSHA1(password string, iterations int) (Credentials, error) {
+	return newCredentials(MechanismSHA1, password, iterations)
+}
+
+func newCredentials(mechanism, password string, iterations int) (Credentials, error) {
 	if iterations < MinIterations || iterations > MaxIterations {
 		return Credentials{}, fmt.Errorf("sasl: make credentials: %d: %w", iterations, ErrIterations)
 	}
@@ -44,15 +54,47 @@ func NewCredentials(password string, iterations int) (Credentials, error) {
 	}
 	salt := make([]byte, saltSize)
 	rand.Read(salt) // never fails
-	c, err := scram.SHA256.NewClientUnprepped("", prepared, "")
+	c, err := derive(mechanism, prepared, salt, iterations)
 	if err != nil {
 		return Credentials{}, fmt.Errorf("sasl: make credentials: %w", err)
+	}
+	return c, nil
+}
+
+// derive computes the credentials of a prepared password.
+func derive(mechanism, prepared string, salt []byte, iterations int) (Credentials, error) {
+	c, err := hashOf(mechanism).NewClientUnprepped("", prepared, "")
+	if err != nil {
+		return Credentials{}, err
 	}
 	stored, err := c.GetStoredCredentialsWithError(scram.KeyFactors{Salt: string(salt), Iters: iterations})
-	if err != nil {
-		return Credentials{}, fmt.Errorf("sasl: make credentials: %w", err)
+	return Credentials{Salt: salt, StoredKey: stored.StoredKey, ServerKey: stored.ServerKey, Iterations: iterations}, err
+}
+
+// hashOf is what a SCRAM mechanism computes with.
+func hashOf(mechanism string) scram.HashGeneratorFcn {
+	if mechanism == MechanismSHA1 {
+		return scram.SHA1
 	}
-	return Credentials{Salt: salt, StoredKey: stored.StoredKey, ServerKey: stored.ServerKey, Iterations: iterations}, nil
+	return scram.SHA256
+}
+
+// Check returns ErrProof unless c, which were made for SCRAM-SHA-256, are those of this password. It computes as long
+// as NewCredentials did, whether the password is right or not, and compares in constant time. A text that cannot be a
+// password is a wrong one.
+func (c Credentials) Check(password string) error {
+	prepared, err := Prepare(password)
+	if err != nil {
+		return fmt.Errorf("sasl: check a password: %w", ErrProof)
+	}
+	is, err := derive(Mechanism, prepared, c.Salt, c.Iterations)
+	if err != nil {
+		return fmt.Errorf("sasl: check a password: %w", err)
+	}
+	if !hmac.Equal(is.StoredKey, c.StoredKey) {
+		return fmt.Errorf("sasl: check a password: %w", ErrProof)
+	}
+	return nil
 }
 
 // stored is c as the library wants it.

@@ -77,7 +77,7 @@ func TestVector(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newServer(domain, func(string) (Credentials, error) {
+	s := newServer(Mechanism, domain, func(string) (Credentials, error) {
 		return Credentials{Salt: salt, StoredKey: stored.StoredKey, ServerKey: stored.ServerKey, Iterations: 4096}, nil
 	}, func() string { return "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0" })
 	for i, want := range []string{c1, s1, c2, s2} {
@@ -127,7 +127,7 @@ func TestExchange(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := NewServer(domain, a.lookup)
+		s := NewServer(Mechanism, domain, a.lookup)
 		clientDone, serverDone, clientErr, serverErr := run(c, s)
 		if clientErr != nil || !errors.Is(serverErr, tc.want) {
 			t.Errorf("%q %q as %q: %v, %v, want %v", tc.name, tc.password, tc.authzid, clientErr, serverErr, tc.want)
@@ -151,7 +151,7 @@ func TestUnknownLooksKnown(t *testing.T) {
 	a := newAccounts(t)
 	var lengths []int
 	for _, name := range []string{"alice", "nobody"} {
-		s := NewServer(domain, a.lookup)
+		s := NewServer(Mechanism, domain, a.lookup)
 		out, done, err := s.Step([]byte("n,,n=" + name + ",r=abc"))
 		if err != nil || done || !strings.HasPrefix(string(out), "r=abc") || !strings.HasSuffix(string(out), ",i=4096") {
 			t.Fatalf("%s: %q, %v, %v", name, out, done, err)
@@ -200,7 +200,7 @@ func TestServerFirst(t *testing.T) {
 		{"n,,n=\xff,r=abc", ErrMalformed},
 		{"n,,n=alice,r=" + strings.Repeat("a", maxMessage), ErrMalformed},
 	} {
-		s := NewServer(domain, newStub(nil))
+		s := NewServer(Mechanism, domain, newStub(nil))
 		out, done, err := s.Step([]byte(tc.in))
 		if done || !errors.Is(err, tc.want) || (err == nil) != (out != nil) {
 			t.Errorf("%.60q: %q, %v, %v, want %v", tc.in, out, done, err, tc.want)
@@ -212,7 +212,7 @@ func TestServerFirst(t *testing.T) {
 			t.Errorf("%.60q: it goes on after the error: %v", tc.in, err)
 		}
 	}
-	s := NewServer(domain, newStub(locked))
+	s := NewServer(Mechanism, domain, newStub(locked))
 	if out, _, err := s.Step([]byte("n,,n=Alice,r=abc")); out != nil || !errors.Is(err, locked) || s.Name() != "alice" {
 		t.Errorf("a look-up that refuses: %q, %v, %q", out, err, s.Name())
 	}
@@ -225,14 +225,14 @@ func newStub(err error) Lookup {
 }
 
 func TestNoInitialResponse(t *testing.T) {
-	s := NewServer(domain, newStub(nil))
+	s := NewServer(Mechanism, domain, newStub(nil))
 	if out, done, err := s.Step(nil); out == nil || len(out) != 0 || done || err != nil {
 		t.Fatalf("%#v, %v, %v", out, done, err)
 	}
 	if out, _, err := s.Step([]byte("n,,n=alice,r=abc")); out == nil || err != nil {
 		t.Fatalf("%q, %v", out, err)
 	}
-	s = NewServer(domain, newStub(nil))
+	s = NewServer(Mechanism, domain, newStub(nil))
 	if _, _, err := s.Step(nil); err != nil {
 		t.Fatal(err)
 	}
@@ -261,7 +261,7 @@ func TestServerFinal(t *testing.T) {
 		{"\xff", ErrMalformed},
 		{"", ErrMalformed},
 	} {
-		s := newServer(domain, newStub(nil), func() string { return "def" })
+		s := newServer(Mechanism, domain, newStub(nil), func() string { return "def" })
 		if _, _, err := s.Step([]byte("n,,n=alice,r=abc")); err != nil {
 			t.Fatal(err)
 		}
@@ -340,7 +340,7 @@ func TestAgain(t *testing.T) {
 	a := newAccounts(t)
 	c, _ := NewClient("alice", "correct horse", "")
 	for range 3 {
-		if done, _, clientErr, serverErr := run(c, NewServer(domain, a.lookup)); !done || clientErr != nil || serverErr != nil {
+		if done, _, clientErr, serverErr := run(c, NewServer(Mechanism, domain, a.lookup)); !done || clientErr != nil || serverErr != nil {
 			t.Fatalf("%v, %v, %v", done, clientErr, serverErr)
 		}
 		if _, _, err := c.Step(nil); !errors.Is(err, ErrMalformed) {
@@ -356,7 +356,7 @@ func FuzzServer(f *testing.F) {
 	f.Add("p=tls-exporter,,n==2C,r=abc", "e=x")
 	lookup := newStub(nil)
 	f.Fuzz(func(t *testing.T, first, final string) {
-		s := newServer(domain, lookup, func() string { return "def" })
+		s := newServer(Mechanism, domain, lookup, func() string { return "def" })
 		out, done, err := s.Step([]byte(first))
 		if done || (err == nil) != (out != nil) {
 			t.Fatalf("first: %q, %v, %v", out, done, err)
@@ -398,7 +398,7 @@ func BenchmarkServer(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		c = c.Again()
-		if done, _, clientErr, serverErr := run(c, NewServer(domain, a.lookup)); !done {
+		if done, _, clientErr, serverErr := run(c, NewServer(Mechanism, domain, a.lookup)); !done {
 			b.Fatal(fmt.Errorf("%w, %w", clientErr, serverErr))
 		}
 	}

@@ -1,6 +1,9 @@
-// Package sasl is SCRAM-SHA-256 (RFC 5802, RFC 7677), the one way in which passwords are proven, for both sides of the
-// wire: [Server] and [Client] are state machines that take a message and return the next one. They do no I/O; the
-// elements around the messages (RFC 6120 §6.4) are the caller's, [Encode] and [Decode] are the text inside them.
+// Package sasl is SCRAM-SHA-256 (RFC 5802, RFC 7677), the way in which passwords are proven, for both sides of the wire:
+// [Server] and [Client] are state machines that take a message and return the next one. They do no I/O; the elements
+// around the messages (RFC 6120 §6.4) are the caller's, [Encode] and [Decode] are the text inside them.
+//
+// For old clients a server can do SCRAM-SHA-1 and PLAIN ([ReadPlain]) too. The client's side knows neither, so that
+// nobody can talk our own client into them.
 package sasl
 
 import (
@@ -10,8 +13,12 @@ import (
 	"strings"
 )
 
-// Mechanism is the name of the one mechanism, as it stands in lists and in the attribute of <auth/>.
-const Mechanism = "SCRAM-SHA-256"
+// The names of the mechanisms, as they stand in lists and in the attribute of <auth/>.
+const (
+	Mechanism     = "SCRAM-SHA-256" // always there, and the only one of Client
+	MechanismSHA1 = "SCRAM-SHA-1"   // RFC 5802
+	Plain         = "PLAIN"         // RFC 4616: the password itself, thus inside TLS only
+)
 
 // The iteration counts that are made and accepted: below, a stolen proof is too cheap to try passwords on (RFC 7677 §4);
 // above, a hostile server would make its clients compute for ever.

@@ -37,15 +37,16 @@ const (
 	over
 )
 
-// NewServer is the server's side of an exchange in a domain (canonical, as jid.JID.Domain returns it).
-func NewServer(domain string, lookup Lookup) *Server {
-	return newServer(domain, lookup, nil)
+// NewServer is the server's side of an exchange with Mechanism or MechanismSHA1, in a domain (canonical, as
+// jid.JID.Domain returns it). What lookup returns was made for that mechanism.
+func NewServer(mechanism, domain string, lookup Lookup) *Server {
+	return newServer(mechanism, domain, lookup, nil)
 }
 
 // newServer lets a test choose the nonce.
-func newServer(domain string, lookup Lookup, nonce func() string) *Server {
+func newServer(mechanism, domain string, lookup Lookup, nonce func() string) *Server {
 	s := &Server{domain: domain, lookup: lookup}
-	server, err := scram.SHA256.NewServer(s.credentials)
+	server, err := hashOf(mechanism).NewServer(s.credentials)
 	if err != nil {
 		panic(fmt.Sprintf("sasl: a server cannot be made: %v", err)) // the library has no such case
 	}
@@ -108,7 +109,7 @@ func (s *Server) first(in string) ([]byte, error) {
 // credentials is called by the library when it has read the client's first message.
 func (s *Server) credentials(name string) (scram.StoredCredentials, error) {
 	var c Credentials
-	s.name, s.refusal = s.identify(name, s.conv.AuthzID())
+	s.name, s.refusal = identify(s.domain, name, s.conv.AuthzID())
 	if s.refusal == nil {
 		c, s.refusal = s.lookup(s.name)
 	}
@@ -116,7 +117,7 @@ func (s *Server) credentials(name string) (scram.StoredCredentials, error) {
 }
 
 // identify returns the account that a client claims, if it may act for whom it wants to (RFC 6120 §6.3.8).
-func (s *Server) identify(name, authzid string) (string, error) {
+func identify(domain, name, authzid string) (string, error) {
 	local, err := jid.Localpart(name)
 	if err != nil {
 		return "", ErrName
@@ -124,17 +125,17 @@ func (s *Server) identify(name, authzid string) (string, error) {
 	if authzid == "" {
 		return local, nil
 	}
-	as, domain := authzid, s.domain
+	as, at := authzid, domain
 	if strings.Contains(authzid, "@") {
 		j, err := jid.Parse(authzid)
 		if err != nil || !j.IsBare() {
 			return "", ErrAuthzid
 		}
-		as, domain = j.Local(), j.Domain()
+		as, at = j.Local(), j.Domain()
 	} else if as, err = jid.Localpart(authzid); err != nil {
 		return "", ErrAuthzid
 	}
-	if as != local || domain != s.domain {
+	if as != local || at != domain {
 		return "", ErrAuthzid
 	}
 	return local, nil
