@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"parley/server"
+	"parley/ext/admin"
 )
 
 // dialogue is a series of `parley user` commands on one data directory, with what each of them must say. It is the
@@ -80,7 +80,7 @@ func userDialogue(t *testing.T, data string) {
 		t.Errorf("made password: %+v", r)
 	}
 	r = runCLI(t, env, "", "user", "list", "--json", "--data", data)
-	var list []server.Account
+	var list []admin.Account
 	if err := json.Unmarshal([]byte(r.out), &list); err != nil || len(list) != 6 || list[0].Name != "alice" || list[0].Added.IsZero() {
 		t.Errorf("list --json: %v, %s", err, r.out)
 	}

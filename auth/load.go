@@ -27,16 +27,19 @@ type record struct {
 	ServerKey  []byte      `json:"server_key"`
 	Iterations int         `json:"iterations"`
 	Created    time.Time   `json:"created"`
+	Admin      bool        `json:"admin,omitempty"`
+	Locked     bool        `json:"locked,omitempty"`
 }
 
 func (e *entry) record() record {
 	c := e.credentials
-	return record{Number: e.Owner, Salt: c.Salt, StoredKey: c.StoredKey, ServerKey: c.ServerKey, Iterations: c.Iterations, Created: e.Created}
+	return record{Number: e.Owner, Salt: c.Salt, StoredKey: c.StoredKey, ServerKey: c.ServerKey, Iterations: c.Iterations, Created: e.Created,
+		Admin: e.Admin, Locked: e.Locked}
 }
 
 func (r *record) entry(name string) *entry {
 	return &entry{
-		Account:     Account{Name: name, Owner: r.Number, Created: r.Created},
+		Account:     Account{Name: name, Owner: r.Number, Created: r.Created, Admin: r.Admin, Locked: r.Locked},
 		credentials: sasl.Credentials{Salt: r.Salt, StoredKey: r.StoredKey, ServerKey: r.ServerKey, Iterations: r.Iterations},
 	}
 }
