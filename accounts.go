@@ -26,6 +26,7 @@ type accounts struct {
 	port  int // for clients, of the server; as far as it is known
 	do    func(context.Context, admin.Request) (admin.Answer, error)
 	close func() error
+	word  string // the command that works on them, after `parley user`
 }
 
 // openAccounts finds out who has the data and opens it if nobody has.
@@ -128,7 +129,7 @@ func (a *accounts) vacant(ctx context.Context, name string) error {
 func (a *accounts) ask(ctx context.Context, name string, req admin.Request) (admin.Answer, error) {
 	if strings.Contains(name, "@") {
 		_, err := auth.CheckName(name)
-		return admin.Answer{}, nameFailure(name, err.Error())
+		return admin.Answer{}, a.nameFailure(name, err.Error())
 	}
 	r, err := a.do(ctx, req)
 	if err == nil && r.Condition != "" {
@@ -142,10 +143,14 @@ type unknownFailure struct{ *failure }
 
 func (f unknownFailure) Unwrap() []error { return []error{f.failure, errUnknown} }
 
-func nameFailure(name, what string) error {
+// nameFailure is the failure that nobody can be called that.
+func (a *accounts) nameFailure(name, what string) error {
 	fix := ""
 	if better := betterName(name); better != "" {
-		fix = fmt.Sprintf("parley user add %s --make-password", better)
+		fix = fmt.Sprintf("parley user %s %s", a.word, better)
+		if a.word == "add" || a.word == "reset" {
+			fix += " --make-password"
+		}
 	}
 	return misuse(fix, "%s", what)
 }
@@ -154,7 +159,7 @@ func nameFailure(name, what string) error {
 func (a *accounts) failure(r admin.Answer, name string) error {
 	switch {
 	case r.Condition == stanza.NotAcceptable && r.Field != "password":
-		return nameFailure(name, r.Text)
+		return a.nameFailure(name, r.Text)
 	case r.Condition == stanza.Conflict:
 		return &failure{code: exitFailed, what: r.Text, fix: fmt.Sprintf("new password for %s:  parley user reset %s", name, quoted(name))}
 	case r.Condition == stanza.ItemNotFound:

@@ -127,7 +127,7 @@ func adminFields(c admin.Command, use string, given []string) (map[string][]stri
 		}
 	}
 	for _, f := range c.Fields {
-		if f.Required && len(fields[f.Var]) == 0 {
+		if f.Required && strings.TrimSpace(strings.Join(fields[f.Var], "")) == "" {
 			return nil, misuse(use, "parley admin %s needs %s=", c.Word, f.Word)
 		}
 	}

@@ -51,6 +51,7 @@ func (p *program) userSub(cmd *cobra.Command, flags *userFlags, work func(ctx co
 		if err != nil {
 			return err
 		}
+		a.word = cmd.Name()
 		return errors.Join(work(cmd.Context(), a, given), a.close())
 	}
 	return cmd

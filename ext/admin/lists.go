@@ -66,7 +66,7 @@ func (a *Admin) list(k kind, c *call) (*result, error) {
 	if most := c.value(fieldMax); most != "" && most != "none" {
 		n, err := strconv.Atoi(most)
 		if err != nil || n < 1 {
-			return nil, refuse(stanza.BadRequest, fieldMax, "%s is a number, or none", fieldMax)
+			return nil, refuse(stanza.BadRequest, fieldMax, "how many to list is a number, or none")
 		}
 		if n < len(names) {
 			names = names[:n]

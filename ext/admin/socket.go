@@ -60,7 +60,7 @@ func (a *Admin) Do(ctx context.Context, req Request) Answer {
 		if answer.Values == nil {
 			answer.Values = map[string][]string{}
 		}
-		answer.Values[f.Var] = f.Values
+		answer.Values[f.Var] = append([]string{}, f.Values...)
 	}
 	return answer
 }

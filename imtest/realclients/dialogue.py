@@ -9,6 +9,7 @@ wire during a failed check goes to standard error. checks.py holds the checks, c
 """
 import argparse
 import asyncio
+import importlib
 import os
 import sys
 
@@ -21,6 +22,7 @@ def arguments():
     p.add_argument('--port', type=int, required=True)
     p.add_argument('--domain', default='localhost')
     p.add_argument('--block', type=float, default=4, help='the server\'s BLOCK_DURATION in seconds')
+    p.add_argument('--checks', default='checks', help='the module with the checks: checks, administration')
     p.add_argument('--only', default='', help='run only checks whose name contains this, and the sign-in')
     return p.parse_args()
 
@@ -47,7 +49,7 @@ async def run_one(world, name, function, limit=30):
 
 
 async def main(options):
-    import checks
+    checks = importlib.import_module(options.checks)
     world = World(options.host, options.port, options.domain, os.environ['PARLEY_TEST_PASSWORD'], options.block)
     failed = 0
     for name, function, always in checks.ALL:

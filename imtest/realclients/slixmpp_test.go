@@ -28,11 +28,24 @@ const (
 func TestSlixmpp(t *testing.T) {
 	imtest.Need(t, "python3-slixmpp")
 	s := startServer(t, buildParley(t))
+	s.play(t, "checks")
+}
 
+// TestSlixmppAdmin has an administrator use slixmpp's plugin for XEP-0133.
+func TestSlixmppAdmin(t *testing.T) {
+	imtest.Need(t, "python3-slixmpp")
+	s := startServer(t, buildParley(t))
+	addUser(t, s.cmd.Path, s.dir, "root", s.cmd.Env, "--admin")
+	s.play(t, "administration")
+}
+
+// play runs the script with one module of checks, and stops the server.
+func (s *serverProcess) play(t *testing.T, checksOf string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	script := exec.CommandContext(ctx, "/usr/bin/python3", "-B", "dialogue.py",
-		"--port", s.port, "--domain", "localhost", "--block", fmt.Sprint(blockDuration))
+		"--port", s.port, "--domain", "localhost", "--block", fmt.Sprint(blockDuration), "--checks", checksOf)
 	script.Env = append(os.Environ(), "PARLEY_TEST_PASSWORD="+password, "PYTHONIOENCODING=utf-8")
 	var stdout, stderr bytes.Buffer
 	script.Stdout, script.Stderr = &stdout, &stderr
@@ -98,6 +111,7 @@ func buildParley(t *testing.T) string {
 type serverProcess struct {
 	cmd    *exec.Cmd
 	port   string
+	dir    string
 	exited chan error
 	output *lockedBuffer
 }
@@ -111,7 +125,7 @@ func startServer(t *testing.T, binary string) *serverProcess {
 	for _, name := range []string{"alice", "bob"} {
 		addUser(t, binary, dir, name, env)
 	}
-	s := &serverProcess{port: ports[0], exited: make(chan error, 1), output: &lockedBuffer{}}
+	s := &serverProcess{port: ports[0], dir: dir, exited: make(chan error, 1), output: &lockedBuffer{}}
 	s.cmd = exec.Command(binary, "server", ports[0], fmt.Sprint(blockDuration), "0", "--data", dir, "--tls-port", ports[1])
 	s.cmd.Env = env
 	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output
@@ -165,9 +179,9 @@ func (s *serverProcess) stop(t *testing.T) {
 	}
 }
 
-func addUser(t *testing.T, binary, dir, name string, env []string) {
+func addUser(t *testing.T, binary, dir, name string, env []string, flags ...string) {
 	t.Helper()
-	add := exec.Command(binary, "user", "add", name, "--data", dir, "--password-stdin")
+	add := exec.Command(binary, append([]string{"user", "add", name, "--data", dir, "--password-stdin"}, flags...)...)
 	add.Env = env
 	add.Stdin = strings.NewReader(password + "\n")
 	if out, err := add.CombinedOutput(); err != nil {
