@@ -105,7 +105,7 @@ func (a *Admin) add(ctx context.Context, c *call) (*result, error) {
 		add = a.o.Accounts.AddAdmin
 	case "", "0", "false":
 	default:
-		return nil, refuse(stanza.BadRequest, "admin", "admin is 1 or 0")
+		return nil, refuse(stanza.BadRequest, "admin", "the field admin is 1 or 0")
 	}
 	acc, err := add(ctx, name, c.value(fieldPassword))
 	if err != nil {

@@ -196,7 +196,7 @@ func (a *Admin) run(ctx context.Context, c Command, asked *call) (*result, error
 	}
 	for _, f := range c.Fields {
 		if f.Required && strings.TrimSpace(asked.text(f.Var)) == "" {
-			return nil, refuse(stanza.BadRequest, f.Var, "%s is missing", f.Var)
+			return nil, refuse(stanza.BadRequest, f.Var, "the field %s is missing", f.Var)
 		}
 	}
 	r, err := c.run(a, ctx, asked)

@@ -64,8 +64,12 @@ func asRefusal(err error) error {
 	return err
 }
 
-// sentence is a reason as people read it in a client.
+// sentence is a reason as people read it in a client. An address at its beginning stays as it is.
 func sentence(text string) string {
+	first, _, _ := strings.Cut(text, " ")
 	r, n := utf8.DecodeRuneInString(text)
+	if strings.Contains(first, "@") {
+		return text + "."
+	}
 	return string(unicode.ToUpper(r)) + text[n:] + "."
 }
