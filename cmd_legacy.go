@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 
-	"parley/server"
+	"parley/ext/admin"
 )
 
 // lackingNote says what n accounts need that auth.legacy lets sign in with SCRAM-SHA-1, and that have no verifier for it.
@@ -15,7 +15,7 @@ func lackingNote(n int) string {
 }
 
 // sayLacking says that below a list of accounts, on stderr: the list is for programs too.
-func (p *program) sayLacking(accounts []server.Account) {
+func (p *program) sayLacking(accounts []admin.Account) {
 	n := 0
 	for _, acc := range accounts {
 		if acc.SHA1 != nil && !*acc.SHA1 {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"parley/server"
+	"parley/ext/admin"
 )
 
 // TestLegacyList: who cannot sign in with SCRAM-SHA-1 yet, as the server says at its start and `parley user list` says
@@ -28,7 +28,7 @@ func TestLegacyList(t *testing.T) {
 			t.Errorf("%s: list: %+v, want %q", when, r, note)
 		}
 		r := user("list", "--json")
-		var list []server.Account
+		var list []admin.Account
 		if err := json.Unmarshal([]byte(r.out), &list); err != nil || len(list) != len(want) || r.err != "" {
 			t.Fatalf("%s: list --json: %v, %+v", when, err, r)
 		}

@@ -39,7 +39,10 @@ a sign-in (60). Who does nothing for TIMEOUT seconds is signed out (0: nobody is
 			if err != nil {
 				return err
 			}
-			return p.serve(c)
+			if err := p.serve(c); err != server.ErrRestart {
+				return err
+			}
+			return startAgain()
 		},
 	}
 	flags.addTo(cmd, func(config.Setting) bool { return true })
@@ -87,11 +90,26 @@ func (p *program) serve(c config.Config) error {
 		return startFailure(err, c)
 	}
 	p.announce(srv.Facts(), c, log)
-	if err := srv.Serve(ctx); err != nil && !errors.Is(err, context.Canceled) {
+	err = srv.Serve(ctx)
+	if err == server.ErrRestart {
+		return err
+	}
+	if err != nil && !errors.Is(err, context.Canceled) {
 		return &failure{code: exitFailed, what: "the server had to stop", why: err.Error(),
 			fix: "what was accepted is kept; see the log above, then start it again"}
 	}
 	return nil
+}
+
+// startAgain puts the program, as it lies on the disk now, in the place of this process, with the same words and
+// environment. It returns only when that cannot be done.
+func startAgain() error {
+	path, err := os.Executable()
+	if err == nil {
+		err = syscall.Exec(path, os.Args, os.Environ())
+	}
+	return &failure{code: exitFailed, what: "the server has stopped and could not be started again", why: err.Error(),
+		fix: "start it: everything is kept"}
 }
 
 // newLog makes the log: lines of text on stderr.

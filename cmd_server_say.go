@@ -57,7 +57,7 @@ func firstStart(f server.Facts, c config.Config) string {
 		fmt.Fprintf(&b, "  insecure  %s, not encrypted, for tests\n", strings.Join(f.Insecure, ", "))
 	}
 	if f.Accounts == 0 {
-		b.WriteString("\nMake the first account in another terminal:\n\n  parley user add YOURNAME" + dataFlag(c) + "\n")
+		b.WriteString("\nMake the first account in another terminal:\n\n  parley user add YOURNAME --admin" + dataFlag(c) + "\n")
 		if f.Registration {
 			fmt.Fprintf(&b, "\nor let people make their own:  parley client %s\n", dial(f))
 		} else {

@@ -275,7 +275,7 @@ func TestFirstStart(t *testing.T) {
 
 Make the first account in another terminal:
 
-  parley user add YOURNAME --data '/d a'
+  parley user add YOURNAME --admin --data '/d a'
 
 or let people make their own:  parley client 127.0.0.1 5222
 

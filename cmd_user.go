@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"parley/config"
-	"parley/server"
+	"parley/ext/admin"
 )
 
 // userFlags are the flags of the commands below `parley user`.
@@ -21,17 +21,21 @@ type userFlags struct {
 	fresh     bool // --make-password
 	asJSON    bool
 	yes       bool
+	admin     bool
 }
 
 // userCommand is `parley user` with the commands below it.
 func (p *program) userCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "user",
-		Short: "the accounts: add, list, reset, remove, import",
+		Short: "the accounts: add, list, reset, lock, unlock, promote, demote, remove, import",
 		Long: `parley user works on the accounts of a server: of one that runs, and of one that does not, the same command
 either way. It finds them by the data directory.`,
 	}
 	cmd.AddCommand(p.userAdd(), p.userList(), p.userReset(), p.userRemove(), p.userImport())
+	for _, m := range markCommands() {
+		cmd.AddCommand(p.userMark(m))
+	}
 	return cmd
 }
 
@@ -47,6 +51,7 @@ func (p *program) userSub(cmd *cobra.Command, flags *userFlags, work func(ctx co
 		if err != nil {
 			return err
 		}
+		a.word = cmd.Name()
 		return errors.Join(work(cmd.Context(), a, given), a.close())
 	}
 	return cmd
@@ -62,33 +67,29 @@ func (p *program) userAdd() *cobra.Command {
 	var flags userFlags
 	cmd := &cobra.Command{Use: "add NAME", Short: "make an account", Args: words("NAME")}
 	flags.passwordFlags(cmd)
+	cmd.Flags().BoolVar(&flags.admin, "admin", false, "make it an administrator's")
 	return p.userSub(cmd, &flags, func(ctx context.Context, a *accounts, given []string) error {
 		name := given[0]
-		r, err := a.do(ctx, server.Request{Do: server.DoFind, Name: name})
-		switch {
-		case err != nil:
+		if err := a.vacant(ctx, name); err != nil {
 			return err
-		case r.Fault == "":
-			return existsFailure(r.Accounts[0])
-		case r.Fault != server.FaultUnknown:
-			return a.failure(r, name)
 		}
 		password, made, err := p.newPassword(flags.fromInput, flags.fresh,
 			fmt.Sprintf("echo \"$PW\" | parley user add %s --password-stdin\nparley user add %s --make-password", quoted(name), quoted(name)))
 		if err != nil {
 			return err
 		}
-		r, err = a.do(ctx, server.Request{Do: server.DoAdd, Name: name, Password: password})
+		fields := map[string][]string{"accountjid": {name}, "password": {password}}
+		if flags.admin {
+			fields["admin"] = []string{"1"}
+		}
+		acc, err := a.one(ctx, name, admin.Request{Node: admin.NodeAdd, Fields: fields})
 		if err != nil {
 			return err
 		}
-		if r.Fault != "" {
-			return a.failure(r, name)
-		}
 		p.showMade(password, made)
-		address := r.Accounts[0].Address
-		fmt.Fprintf(p.out, "Added %s.\n", address)
+		fmt.Fprintf(p.out, "Added %s%s.\n", acc.Address, marks(acc, ", "))
 		if onTerminal(p.out) {
+			address := acc.Address
 			if a.port != 5222 && a.port != 0 {
 				address = fmt.Sprintf("%s:%d", address, a.port)
 			}
@@ -98,33 +99,42 @@ func (p *program) userAdd() *cobra.Command {
 	})
 }
 
+// marks are those of an account, each after a separator.
+func marks(acc admin.Account, before string) string {
+	text := ""
+	if acc.Admin {
+		text += before + "admin"
+	}
+	if acc.Locked {
+		text += before + "locked"
+	}
+	return text
+}
+
 func (p *program) userReset() *cobra.Command {
 	var flags userFlags
 	cmd := &cobra.Command{Use: "reset NAME", Short: "give an account a new password", Args: words("NAME")}
 	flags.passwordFlags(cmd)
 	return p.userSub(cmd, &flags, func(ctx context.Context, a *accounts, given []string) error {
 		name := given[0]
-		r, err := a.do(ctx, server.Request{Do: server.DoFind, Name: name})
+		acc, err := a.find(ctx, name)
 		if err != nil {
 			return err
-		}
-		if r.Fault != "" {
-			return a.failure(r, name)
 		}
 		password, made, err := p.newPassword(flags.fromInput, flags.fresh,
 			fmt.Sprintf("echo \"$PW\" | parley user reset %s --password-stdin\nparley user reset %s --make-password", quoted(name), quoted(name)))
 		if err != nil {
 			return err
 		}
-		r, err = a.do(ctx, server.Request{Do: server.DoReset, Name: name, Password: password})
-		if err != nil {
+		fields := map[string][]string{"accountjid": {name}, "password": {password}}
+		if _, err = a.ask(ctx, name, admin.Request{Node: admin.NodeReset, Fields: fields}); err != nil {
 			return err
 		}
-		if r.Fault != "" {
-			return a.failure(r, name)
-		}
 		p.showMade(password, made)
-		fmt.Fprintf(p.out, "New password for %s; the old one is no longer valid.\n", r.Accounts[0].Address)
+		fmt.Fprintf(p.out, "New password for %s; the old one is no longer valid.\n", acc.Address)
+		if acc.Locked {
+			fmt.Fprintf(p.out, "The account is still locked:  parley user unlock %s\n", acc.Name)
+		}
 		return nil
 	})
 }
@@ -141,30 +151,25 @@ func (p *program) userList() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "list the accounts", Args: words()}
 	cmd.Flags().BoolVar(&flags.asJSON, "json", false, "print them as JSON")
 	return p.userSub(cmd, &flags, func(ctx context.Context, a *accounts, _ []string) error {
-		r, err := a.do(ctx, server.Request{Do: server.DoList})
+		r, err := a.ask(ctx, "", admin.Request{Node: admin.NodeUsers})
 		if err != nil {
 			return err
 		}
-		if r.Fault != "" {
-			return a.failure(r, "")
-		}
+		list := r.Accounts()
 		if flags.asJSON {
-			if r.Accounts == nil {
-				r.Accounts = []server.Account{}
-			}
-			return json.NewEncoder(p.out).Encode(r.Accounts)
+			return json.NewEncoder(p.out).Encode(list)
 		}
-		if len(r.Accounts) == 0 {
+		if len(list) == 0 {
 			fmt.Fprintln(p.err, "No accounts yet. The first one:  parley user add NAME")
 		}
 		width := 0
-		for _, acc := range r.Accounts {
+		for _, acc := range list {
 			width = max(width, len(acc.Address))
 		}
-		for _, acc := range r.Accounts {
-			fmt.Fprintf(p.out, "%-*s  added %s\n", width, harmless(acc.Address), day(acc.Added))
+		for _, acc := range list {
+			fmt.Fprintf(p.out, "%-*s  added %s%s\n", width, harmless(acc.Address), day(acc.Added), marks(acc, "  "))
 		}
-		p.sayLacking(r.Accounts)
+		p.sayLacking(list)
 		return nil
 	})
 }
@@ -174,15 +179,12 @@ func (p *program) userRemove() *cobra.Command {
 	cmd := &cobra.Command{Use: "remove NAME", Short: "remove an account and all that is kept for it", Args: words("NAME")}
 	cmd.Flags().BoolVar(&flags.yes, "yes", false, "do not ask first")
 	return p.userSub(cmd, &flags, func(ctx context.Context, a *accounts, given []string) error {
-		r, err := a.do(ctx, server.Request{Do: server.DoFind, Name: given[0]})
+		acc, err := a.find(ctx, given[0])
 		if err != nil {
 			return err
 		}
-		if r.Fault != "" {
-			return a.failure(r, given[0])
-		}
 		if !flags.yes && onTerminal(p.in) {
-			fmt.Fprintf(p.err, "Remove %s with all its messages? They cannot be brought back. [y/N] ", r.Accounts[0].Address)
+			fmt.Fprintf(p.err, "Remove %s with all its messages? They cannot be brought back. [y/N] ", acc.Address)
 			answer, err := readLine(p.in)
 			if err != nil {
 				return err
@@ -191,13 +193,11 @@ func (p *program) userRemove() *cobra.Command {
 				return &failure{code: exitFailed, what: "nothing was removed"}
 			}
 		}
-		if r, err = a.do(ctx, server.Request{Do: server.DoRemove, Name: given[0]}); err != nil {
+		req := admin.Request{Node: admin.NodeRemove, Fields: map[string][]string{"accountjids": {given[0]}}}
+		if _, err = a.ask(ctx, given[0], req); err != nil {
 			return err
 		}
-		if r.Fault != "" {
-			return a.failure(r, given[0])
-		}
-		fmt.Fprintf(p.out, "Removed %s and all that was kept for it.\n", r.Accounts[0].Address)
+		fmt.Fprintf(p.out, "Removed %s and all that was kept for it.\n", acc.Address)
 		return nil
 	})
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"parley/auth"
-	"parley/server"
+	"parley/ext/admin"
 )
 
 // userImport is `parley user import`: the classical credentials file, a name and a password on each line.
@@ -31,16 +31,16 @@ are left out.`,
 		},
 	}
 	return p.userSub(cmd, &flags, func(ctx context.Context, a *accounts, given []string) error {
-		r, err := a.do(ctx, server.Request{Do: server.DoImport, File: file})
+		r, err := a.do(ctx, admin.Request{Node: admin.NodeImport, File: file})
 		if err != nil {
 			return err
 		}
-		p.imported(r)
+		refused := p.imported(r)
 		switch {
-		case r.Fault != "":
+		case r.Condition != "":
 			return a.failure(r, "")
-		case len(r.Refused) > 0:
-			return &failure{code: exitFailed, what: fmt.Sprintf("%s of %s not taken", count(len(r.Refused), "line"), given[0]),
+		case refused > 0:
+			return &failure{code: exitFailed, what: fmt.Sprintf("%s of %s not taken", count(refused, "line"), given[0]),
 				why: "the reasons are above, with the number of the line",
 				fix: "mend those lines and import the file again: accounts that exist are left alone"}
 		}
@@ -49,24 +49,37 @@ are left out.`,
 }
 
 // imported tells what an import did: the lines that it refused and the warnings on stderr, the sum on stdout.
-func (p *program) imported(r server.Response) {
-	for _, l := range r.Refused {
-		fmt.Fprint(p.err, harmless(fmt.Sprintf("line %d refused: %s\n", l.Line, l.Reason)))
+func (p *program) imported(r admin.Answer) (refused int) {
+	var added, short int
+	warnings := ""
+	for _, row := range r.Rows { // what, line, name, reason
+		switch row[0] {
+		case "refused":
+			refused++
+			fmt.Fprint(p.err, harmless(fmt.Sprintf("line %s refused: %s\n", row[1], row[3])))
+		case "short":
+			short++
+			warnings += harmless(fmt.Sprintf("warning: the password of %s has less than %d characters; it was taken\n", row[2], auth.MinPassword))
+			fallthrough
+		case "added":
+			added++
+		}
 	}
-	for _, name := range r.Short {
-		fmt.Fprint(p.err, harmless(fmt.Sprintf("warning: the password of %s has less than %d characters; it was taken\n", name, auth.MinPassword)))
+	fmt.Fprint(p.err, warnings)
+	sum := "Added " + count(added, "account")
+	if short > 0 {
+		sum += fmt.Sprintf(", %d with a short password", short)
 	}
-	sum := "Added " + count(len(r.Accounts), "account")
-	if len(r.Short) > 0 {
-		sum += fmt.Sprintf(", %d with a short password", len(r.Short))
+	if refused > 0 {
+		sum += "; refused " + count(refused, "line")
 	}
-	if len(r.Refused) > 0 {
-		sum += "; refused " + count(len(r.Refused), "line")
-	}
-	if r.Remarks > 0 {
-		sum += "; left out " + count(r.Remarks, "line") + " beginning with #"
+	if remarks := r.Values["remarks"]; len(remarks) == 1 && remarks[0] == "1" {
+		sum += "; left out 1 line beginning with #"
+	} else if len(remarks) == 1 && remarks[0] != "0" {
+		sum += "; left out " + remarks[0] + " lines beginning with #"
 	}
 	fmt.Fprintln(p.out, sum+".")
+	return refused
 }
 
 // credentials reads a credentials file.
@@ -80,12 +93,12 @@ func (p *program) credentials(name string) ([]byte, error) {
 		defer f.Close()
 		input = f
 	}
-	file, err := io.ReadAll(io.LimitReader(input, server.MaxImport+1))
+	file, err := io.ReadAll(io.LimitReader(input, admin.MaxImport+1))
 	if err != nil {
 		return nil, fileFailure(err, name)
 	}
-	if len(file) > server.MaxImport {
-		return nil, &failure{code: exitFailed, what: fmt.Sprintf("%s is larger than %d MiB", name, server.MaxImport>>20),
+	if len(file) > admin.MaxImport {
+		return nil, &failure{code: exitFailed, what: fmt.Sprintf("%s is larger than %d MiB", name, admin.MaxImport>>20),
 			fix: "import it in parts"}
 	}
 	return file, nil

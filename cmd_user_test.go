@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"parley/server"
+	"parley/ext/admin"
 )
 
 // dialogue is a series of `parley user` commands on one data directory, with what each of them must say. It is the
@@ -60,6 +60,19 @@ func userDialogue(t *testing.T, data string) {
 				"error: 8 lines of " + file + " not taken\n  why  the reasons are above, with the number of the line\n" +
 				"  fix  mend those lines and import the file again: accounts that exist are left alone\n"},
 		{"import -", "# the team\ndave a-good-password\n  #erin another-password\n", 0, "Added 1 account; left out 2 lines beginning with #.\n", ""},
+		{"add root --admin --password-stdin", "long-enough-1\n", 0, "Added root@localhost, admin.\n", ""},
+		{"lock dave", "", 0, "dave@localhost is locked: nobody can sign in to it, and its sessions are ended. What is written to it is kept.\n", ""},
+		{"promote Dave", "", 0, "dave@localhost is an administrator now.\n", ""},
+		{"list", "", 0, "alice@localhost  added DAY\ndave@localhost   added DAY  admin  locked\nhans@localhost   added DAY\nkate@localhost   added DAY\n" +
+			"root@localhost   added DAY  admin\nyoda@localhost   added DAY\n", ""},
+		{"reset dave --password-stdin", "another one 2\n", 0, "New password for dave@localhost; the old one is no longer valid.\nThe account is still locked:  parley user unlock dave\n", ""},
+		{"unlock dave", "", 0, "dave@localhost is unlocked, and wrong passwords are forgotten.\n", ""},
+		{"demote dave", "", 0, "dave@localhost is not an administrator.\n", ""},
+		{"lock dav", "", 1, "", "error: nobody here is called dav\n  fix  did you mean:  dave\n"},
+		{"unlock dave@localhost", "", 2, "", "error: \"dave@localhost\" cannot be a user name: it has an @; the name alone is enough\n  fix  parley user unlock dave\n"},
+		{"promote zebra", "", 1, "", "error: nobody here is called zebra\n  fix  all of them:  parley user list\n"},
+		{"remove root", "", 0, "Removed root@localhost and all that was kept for it.\n", ""},
+		{"lock hans", "", 0, "hans@localhost is locked: nobody can sign in to it, and its sessions are ended. What is written to it is kept.\n", ""},
 		{"list --domain elsewhere.example", "", 3, "", "error: the data in " + data + " belongs to the domain localhost, not to elsewhere.example\n" +
 			"  why  every address in it ends with that name, so it cannot change\n  fix  --domain localhost\n       or  another directory for elsewhere.example:  --data " + quoted(besides(data)) + "\n"},
 	}
@@ -80,8 +93,9 @@ func userDialogue(t *testing.T, data string) {
 		t.Errorf("made password: %+v", r)
 	}
 	r = runCLI(t, env, "", "user", "list", "--json", "--data", data)
-	var list []server.Account
-	if err := json.Unmarshal([]byte(r.out), &list); err != nil || len(list) != 6 || list[0].Name != "alice" || list[0].Added.IsZero() {
+	var list []admin.Account
+	if err := json.Unmarshal([]byte(r.out), &list); err != nil || len(list) != 6 || list[0].Name != "alice" || list[0].Added.IsZero() ||
+		list[0].Admin || list[0].Locked || list[3].Name != "hans" || !list[3].Locked {
 		t.Errorf("list --json: %v, %s", err, r.out)
 	}
 }

@@ -34,6 +34,7 @@ func (p *program) commands() []*cobra.Command {
 		p.clientCommand(),
 		p.sendCommand(),
 		p.userCommand(),
+		p.adminCommand(),
 		p.trustCommand(),
 		p.versionCommand(),
 	}

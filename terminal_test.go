@@ -87,8 +87,8 @@ func atTerminal(t *testing.T, data string, talk [][2]string, args ...string) (sc
 func TestAtTerminal(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	question := "Password (at least 10 characters; just Enter makes a good one): "
-	screen, code := atTerminal(t, data, [][2]string{{question, "what nobody sees\n"}}, "user", "add", "alice")
-	if want := question + "\nAdded alice@localhost.\n\n  talk here          parley client alice@localhost\n"; screen != want || code != 0 {
+	screen, code := atTerminal(t, data, [][2]string{{question, "what nobody sees\n"}}, "user", "add", "alice", "--admin")
+	if want := question + "\nAdded alice@localhost, admin.\n\n  talk here          parley client alice@localhost\n"; screen != want || code != 0 {
 		t.Errorf("exit %d\n%s\nwant\n%s", code, screen, want)
 	}
 	screen, code = atTerminal(t, data, [][2]string{{question, "\n"}}, "user", "add", "bob")

@@ -39,6 +39,8 @@ type Account struct {
 	Name    string      // canonical localpart
 	Owner   store.Owner // its number, which no other account ever had or gets, not even one of the same name
 	Created time.Time   // UTC, to the second
+	Admin   bool        // may run the commands of administrators
+	Locked  bool        // may not sign in, whatever the password
 }
 
 // Options are the settings of Accounts.
@@ -54,9 +56,11 @@ type Accounts struct {
 	// Hooks are told of what was changed, once it is durable and Lookup knows it, with no lock held that Lookup or
 	// Credentials need, and outside of journeys; they must not change accounts. They are set before the first change.
 	// OnRemoved is to end the account's sessions: what they keep after it returns stays in the database for ever.
+	// OnLocked is to end them, too.
 	OnAdded    func(ctx context.Context, name string)
 	OnRemoved  func(ctx context.Context, a Account)
 	OnPassword func(ctx context.Context, name string)
+	OnLocked   func(ctx context.Context, name string)
 
 	// fixed
 	opts    Options

@@ -15,15 +15,20 @@ import (
 // Add makes an account and returns when it is durable. Errors: *NameError, *ExistsError, *PasswordError, ctx's and the
 // store's (store.ErrFull among them). When ctx ends during the last wait, the account exists in spite of the error.
 func (a *Accounts) Add(ctx context.Context, name, password string) (Account, error) {
-	return a.add(ctx, name, password, false)
+	return a.add(ctx, name, password, false, false)
+}
+
+// AddAdmin is Add for an administrator.
+func (a *Accounts) AddAdmin(ctx context.Context, name, password string) (Account, error) {
+	return a.add(ctx, name, password, false, true)
 }
 
 // AddShort is Add for a password that may be shorter than MinPassword, as they come with accounts from elsewhere.
 func (a *Accounts) AddShort(ctx context.Context, name, password string) (Account, error) {
-	return a.add(ctx, name, password, true)
+	return a.add(ctx, name, password, true, false)
 }
 
-func (a *Accounts) add(ctx context.Context, name, password string, short bool) (Account, error) {
+func (a *Accounts) add(ctx context.Context, name, password string, short, admin bool) (Account, error) {
 	local, err := CheckName(name)
 	if err != nil {
 		return Account{}, err
@@ -50,6 +55,7 @@ func (a *Accounts) add(ctx context.Context, name, password string, short bool) (
 		return Account{}, err
 	}
 	e := a.entryFor(local, credentials)
+	e.Admin = admin
 	if err := a.addAll(ctx, []*entry{e}); err != nil {
 		return e.Account, err
 	}

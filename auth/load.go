@@ -27,6 +27,8 @@ type record struct {
 	ServerKey  []byte      `json:"server_key"`
 	Iterations int         `json:"iterations"`
 	Created    time.Time   `json:"created"`
+	Admin      bool        `json:"admin,omitempty"`
+	Locked     bool        `json:"locked,omitempty"`
 	SHA1       *recordSHA1 `json:"sha1,omitempty"` // nil: none
 }
 
@@ -41,12 +43,12 @@ type recordSHA1 struct {
 func (e *entry) record() record {
 	c := e.credentials
 	return record{Number: e.Owner, Salt: c.Salt, StoredKey: c.StoredKey, ServerKey: c.ServerKey, Iterations: c.Iterations, Created: e.Created,
-		SHA1: (*recordSHA1)(c.sha1)}
+		Admin: e.Admin, Locked: e.Locked, SHA1: (*recordSHA1)(c.sha1)}
 }
 
 func (r *record) entry(name string) *entry {
 	return &entry{
-		Account: Account{Name: name, Owner: r.Number, Created: r.Created},
+		Account: Account{Name: name, Owner: r.Number, Created: r.Created, Admin: r.Admin, Locked: r.Locked},
 		credentials: verifiers{
 			Credentials: sasl.Credentials{Salt: r.Salt, StoredKey: r.StoredKey, ServerKey: r.ServerKey, Iterations: r.Iterations},
 			sha1:        (*sasl.Credentials)(r.SHA1),

@@ -189,6 +189,8 @@ func (c *conn) bindAs(ctx context.Context, st *stanza.Stanza, request *xml.Eleme
 		return false, c.stream.Send(answer(st.Fail(stanza.Bad(stanza.ResourceConstraint, "This account is signed in too often."))))
 	case errors.Is(err, im.ErrNoAccount):
 		return false, &stream.Error{Condition: stream.NotAuthorized, Text: "This account was removed."}
+	case errors.Is(err, im.ErrLocked): // since the sign-in
+		return false, &stream.Error{Condition: stream.NotAuthorized, Text: accountLocked}
 	case err != nil:
 		return false, fmt.Errorf("c2s: bind: %w", err)
 	}

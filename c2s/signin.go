@@ -18,6 +18,9 @@ import (
 // five retries).
 const maxExchanges = 5
 
+// accountLocked is what the owner of a locked account reads, where he signs in and where he binds.
+const accountLocked = "This account is locked. Ask an administrator of this server."
+
 // signIn offers SASL and, where it is open, registration, until somebody has signed in.
 func (c *conn) signIn(ctx context.Context) error {
 	mechanisms := xml.New(stream.NSSASL, "mechanisms")
@@ -169,10 +172,14 @@ func (c *conn) challenge(data []byte) (string, error) {
 
 // success ends an exchange well.
 func (c *conn) success(name string, attempt *auth.Attempt, out []byte) error {
-	if _, ok := c.srv.Accounts.Lookup(name); !ok { // removed while the exchange went on
+	account, ok := c.srv.Accounts.Lookup(name)
+	if !ok { // removed while the exchange went on
 		return c.refusalFor(name, attempt, sasl.ErrProof)
 	}
 	attempt.Succeed()
+	if account.Locked { // said only to whoever knows the password; a link in the text would be taken for a bill by some clients
+		return &refusal{condition: "account-disabled", text: accountLocked}
+	}
 	c.name = name
 	return c.stream.Send(xml.New(stream.NSSASL, "success").WithText(sasl.Encode(out)))
 }

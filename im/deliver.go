@@ -170,14 +170,15 @@ func (v *Server) errBlocked(st *stanza.Stanza) error {
 	return stanza.Bad(stanza.ServiceUnavailable, "")
 }
 
-// Headline delivers a message of type headline to everybody online but its sender. It returns how
-// many accounts were reached, and how many were passed over because one of the two has blocked the other.
+// Headline delivers a message of type headline to everybody online but its sender; no sender is the server, which
+// nobody blocks. It returns how many accounts were reached, and how many were passed over because one of the two has
+// blocked the other.
 func (v *Server) Headline(ctx context.Context, from *Account, st *stanza.Stanza) (reached, blocked int) {
 	for _, b := range v.online() {
 		if b == from {
 			continue
 		}
-		if b.Blocks(from.jid) || from.Blocks(b.jid) {
+		if from != nil && (b.Blocks(from.jid) || from.Blocks(b.jid)) {
 			blocked++
 			continue
 		}

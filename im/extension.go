@@ -95,6 +95,8 @@ type Contact func(ctx context.Context, s *Session, words string) (reply string, 
 type Command struct {
 	Node string
 	Name string
+	// Allowed tells who may see and run the command; nil: every account.
+	Allowed func(*Session) bool
 	// Form is what the command asks for; nil: nothing, it runs at once.
 	Form func(*Session) *xml.Element
 	// Run executes with the submitted form (nil when there is none) and returns a note in words and the result form.

@@ -43,6 +43,7 @@ type Config struct {
 	// Everyone are the localparts of all accounts, sorted, and a version that changes with them: all are everybody's
 	// contacts. nil: rosters are the accounts' own (RFC 6121 §2).
 	Everyone func() (names []string, version string)
+	Locked   func(localpart string) bool // nobody may bind a session to it; asked with a lock held; may be nil
 	Log      *slog.Logger
 
 	BlockedSender BlockedSender
@@ -57,6 +58,7 @@ type Server struct {
 	store     *store.Store
 	directory Directory
 	everyone  func() ([]string, string) // nil: see Config
+	locked    func(string) bool
 	log       *slog.Logger
 	policy    BlockedSender
 	sessions  int
@@ -89,7 +91,7 @@ func New(c Config) (*Server, error) {
 		return nil, fmt.Errorf("im: domain %q: %w", c.Domain, err)
 	}
 	v := &Server{
-		domain: domain, store: c.Store, directory: c.Directory, everyone: c.Everyone, log: c.Log,
+		domain: domain, store: c.Store, directory: c.Directory, everyone: c.Everyone, locked: c.Locked, log: c.Log,
 		policy: c.BlockedSender, sessions: c.Sessions, outbox: c.Outbox,
 		answers: map[answerKey]*Answer{},
 	}
@@ -202,6 +204,9 @@ var ErrTooMany = errors.New("im: too many sessions of this account")
 // ErrNoAccount is returned by Bind when the account has gone meanwhile.
 var ErrNoAccount = errors.New("im: no such account")
 
+// ErrLocked is returned by Bind when nobody may sign in to the account.
+var ErrLocked = errors.New("im: the account is locked")
+
 // Bind makes a session (RFC 6120 §7), which its caller attaches to a connection. A session with the same resource gives way to the new one: it is most often the
 // same client, whose old connection nobody has yet seen dying.
 func (v *Server) Bind(ctx context.Context, localpart, resource string) (*Session, error) {
@@ -245,6 +250,8 @@ func (a *Account) admit(s *Session) (again bool, err error) {
 		return true, nil
 	case !ok || owner != a.owner: // removed meanwhile; what is removed later finds this session
 		return false, ErrNoAccount
+	case a.srv.locked != nil && a.srv.locked(a.jid.Local()): // likewise
+		return false, ErrLocked
 	case len(list) >= a.srv.sessions:
 		return false, ErrTooMany
 	}
@@ -301,7 +308,7 @@ func (v *Server) Removed(ctx context.Context, localpart string, owner store.Owne
 		a.blocked.Store(&blockList{})
 		a.roster.Store(&roster{})
 	}
-	for _, s := range a.Sessions() {
+	for _, s := range a.admitted() {
 		s.End(&stream.Error{Condition: stream.NotAuthorized, Text: "This account was removed."})
 		v.Close(ctx, s, "")
 	}

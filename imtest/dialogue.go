@@ -24,6 +24,7 @@ import (
 //
 //	set timeout 2                        before the server starts: a setting of it, by its key
 //	accounts alice bob                   these are made; the server starts, if it has not
+//	admins root                          likewise, as administrators
 //	remove bob                           his account is removed, as its administrator does it
 //	alice/a is online                    connects, sends presence and forgets what comes of it
 //	alice/a connects                     signs in and binds; is offered what stands below, if anything does
@@ -127,6 +128,15 @@ func (d *dialogue) step(l line) {
 	case "accounts":
 		d.start()
 		d.server.Account(l.words[1:]...)
+		return
+	case "admins":
+		d.start()
+		d.server.Account(l.words[1:]...)
+		for _, name := range l.words[1:] {
+			if _, err := d.server.Accounts().SetAdmin(d.server.ctx, name, true); err != nil {
+				d.t.Fatalf("%s:%d: %v", d.file, l.n, err)
+			}
+		}
 		return
 	case "remove":
 		for _, name := range l.words[1:] {

@@ -14,15 +14,18 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"parley/ext/admin"
+	"parley/xmpp/stanza"
 )
 
-// The control socket lets the other commands work on the accounts of a running server: a Unix socket in the data
-// directory that only its owner can open. A connection carries one Request and one Response, both JSON.
+// The control socket lets the other commands administer a running server: a Unix socket in the data directory that
+// only its owner can open. A connection carries one admin.Request and one admin.Answer, both JSON.
 
 const (
 	controlName     = "parley.sock"
-	controlRequest  = 2 * MaxImport // bytes of a request
-	controlAtOnce   = 8             // requests being worked on
+	controlRequest  = 2 * admin.MaxImport // bytes of a request
+	controlAtOnce   = 8                   // requests being worked on
 	controlPatience = 10 * time.Second
 	socketPathBytes = 100 // longer names do not fit sun_path on every system
 )
@@ -97,7 +100,7 @@ func socketName(dir string) (name string, done func(), err error) {
 }
 
 // ServeControl answers requests on ln until ctx ends, and returns when all of them are answered. It closes ln.
-func ServeControl(ctx context.Context, ln net.Listener, a *Admin) error {
+func ServeControl(ctx context.Context, ln net.Listener, a *admin.Admin) error {
 	var work sync.WaitGroup
 	defer work.Wait()
 	stop := context.AfterFunc(ctx, func() { _ = ln.Close() })
@@ -136,14 +139,16 @@ func ServeControl(ctx context.Context, ln net.Listener, a *Admin) error {
 }
 
 // serveRequest answers the one request of a connection.
-func serveRequest(ctx context.Context, conn net.Conn, a *Admin) {
+func serveRequest(ctx context.Context, conn net.Conn, a *admin.Admin) {
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Now()) })
 	defer stop()
 	_ = conn.SetReadDeadline(time.Now().Add(controlPatience))
-	var req Request
-	answer := Response{Fault: FaultRequest, Text: "this is not a request"}
-	if err := json.NewDecoder(io.LimitReader(conn, controlRequest)).Decode(&req); err == nil {
+	var req admin.Request
+	answer := admin.Answer{Condition: stanza.BadRequest, Text: "this is not a request"}
+	if !peerMay(conn) {
+		answer = admin.Answer{Condition: stanza.Forbidden, Text: "only the user that runs the server may administer it"}
+	} else if err := json.NewDecoder(io.LimitReader(conn, controlRequest)).Decode(&req); err == nil {
 		answer = a.Do(ctx, req)
 	}
 	_ = conn.SetWriteDeadline(time.Now().Add(controlPatience))
@@ -151,31 +156,31 @@ func serveRequest(ctx context.Context, conn net.Conn, a *Admin) {
 }
 
 // CallControl asks the server that runs on a data directory. ErrNoServer means that there is none.
-func CallControl(ctx context.Context, dir string, req Request) (Response, error) {
+func CallControl(ctx context.Context, dir string, req admin.Request) (admin.Answer, error) {
 	name, done, err := socketName(dir)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errSocketName) {
-		return Response{}, ErrNoServer
+		return admin.Answer{}, ErrNoServer
 	}
 	if err != nil {
-		return Response{}, err
+		return admin.Answer{}, err
 	}
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", name)
 	done()
 	switch {
 	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOTDIR):
-		return Response{}, ErrNoServer
+		return admin.Answer{}, ErrNoServer
 	case err != nil:
-		return Response{}, fmt.Errorf("server: reach the control socket: %w", err)
+		return admin.Answer{}, fmt.Errorf("server: reach the control socket: %w", err)
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })()
 	if err := json.NewEncoder(conn).Encode(req); err != nil {
-		return Response{}, fmt.Errorf("server: ask on the control socket: %w", err)
+		return admin.Answer{}, fmt.Errorf("server: ask on the control socket: %w", err)
 	}
-	var answer Response
+	var answer admin.Answer
 	if err := json.NewDecoder(conn).Decode(&answer); err != nil {
-		return Response{}, fmt.Errorf("server: read from the control socket: %w", err)
+		return admin.Answer{}, fmt.Errorf("server: read from the control socket: %w", err)
 	}
 	return answer, nil
 }

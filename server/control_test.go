@@ -15,7 +15,18 @@ import (
 	"time"
 
 	"parley/config"
+	"parley/ext/admin"
+	"parley/xmpp/stanza"
 )
+
+// fields are names and values in turn.
+func fields(words ...string) map[string][]string {
+	m := map[string][]string{}
+	for i := 0; i < len(words); i += 2 {
+		m[words[i]] = append(m[words[i]], words[i+1])
+	}
+	return m
+}
 
 // control opens the accounts of a new directory and serves its control socket until the test ends.
 func control(t *testing.T) (dir string, stop func()) {
@@ -23,7 +34,7 @@ func control(t *testing.T) (dir string, stop func()) {
 	dir = filepath.Join(t.TempDir(), "data")
 	c := config.Default()
 	c.Data, c.Auth.Iterations = dir, 4096
-	admin, closeData, err := OpenAdmin(t.Context(), c)
+	own, closeData, err := OpenAdmin(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +44,7 @@ func control(t *testing.T) (dir string, stop func()) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
-	go func() { served <- ServeControl(ctx, ln, admin) }()
+	go func() { served <- ServeControl(ctx, ln, own) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-served; err != nil {
@@ -52,32 +63,32 @@ func TestControl(t *testing.T) {
 	var many sync.WaitGroup
 	for i := range 30 {
 		many.Go(func() {
-			r, err := CallControl(t.Context(), dir, Request{Do: DoAdd, Name: fmt.Sprintf("user%02d", i), Password: "long enough"})
-			if err != nil || r.Fault != "" || len(r.Accounts) != 1 {
+			r, err := CallControl(t.Context(), dir, admin.Request{Node: admin.NodeAdd, Fields: fields("accountjid", fmt.Sprintf("user%02d", i), "password", "long enough")})
+			if err != nil || r.Condition != "" || len(r.Accounts()) != 1 {
 				t.Errorf("add %d: %+v, %v", i, r, err)
 			}
 		})
 	}
 	many.Wait()
-	r, err := CallControl(t.Context(), dir, Request{Do: DoList})
-	if err != nil || len(r.Accounts) != 30 || r.Accounts[29].Address != "user29@localhost" {
+	r, err := CallControl(t.Context(), dir, admin.Request{Node: admin.NodeUsers})
+	if err != nil || len(r.Accounts()) != 30 || r.Accounts()[29].Address != "user29@localhost" {
 		t.Errorf("list: %+v, %v", r, err)
 	}
-	if r, err = CallControl(t.Context(), dir, Request{Do: "dance"}); err != nil || r.Fault != FaultRequest {
+	if r, err = CallControl(t.Context(), dir, admin.Request{Node: "dance"}); err != nil || r.Condition != stanza.FeatureNotImplemented {
 		t.Errorf("unknown request: %+v, %v", r, err)
 	}
-	if r, err = CallControl(t.Context(), dir, Request{Do: DoRemove, Name: "user03"}); err != nil || r.Fault != "" {
+	if r, err = CallControl(t.Context(), dir, admin.Request{Node: admin.NodeRemove, Fields: fields("accountjids", "user03")}); err != nil || r.Condition != "" {
 		t.Errorf("remove: %+v, %v", r, err)
 	}
-	if r, err = CallControl(t.Context(), dir, Request{Do: DoReset, Name: "user03", Password: "long enough"}); err != nil || r.Fault != FaultUnknown {
+	if r, err = CallControl(t.Context(), dir, admin.Request{Node: admin.NodeReset, Fields: fields("accountjid", "user03", "password", "long enough")}); err != nil || r.Condition != stanza.ItemNotFound {
 		t.Errorf("reset what was removed: %+v, %v", r, err)
 	}
-	if r, err = CallControl(t.Context(), dir, Request{Do: DoImport, File: []byte(strings.Repeat("x", 5000) + "\nzoe password-of-zoe\n")}); err != nil ||
-		r.Fault != "" || len(r.Refused) != 1 || len(r.Accounts) != 1 {
+	if r, err = CallControl(t.Context(), dir, admin.Request{Node: admin.NodeImport, File: []byte(strings.Repeat("x", 5000) + "\nzoe password-of-zoe\n")}); err != nil ||
+		r.Condition != "" || len(r.Rows) != 2 || r.Rows[0][0] != "added" || r.Rows[1][0] != "refused" {
 		t.Errorf("import: %+v, %v", r, err)
 	}
 	stop()
-	if _, err = CallControl(t.Context(), dir, Request{Do: DoHello}); !errors.Is(err, ErrNoServer) {
+	if _, err = CallControl(t.Context(), dir, admin.Request{Node: admin.NodeCount}); !errors.Is(err, ErrNoServer) {
 		t.Errorf("after the end: %v", err)
 	}
 }
@@ -85,20 +96,20 @@ func TestControl(t *testing.T) {
 // What is no request is answered or dropped, and the next one is served.
 func TestControlNonsense(t *testing.T) {
 	dir, _ := control(t)
-	for _, nonsense := range []string{"", "{", "GET / HTTP/1.0\r\n\r\n", `{"do":5}`, "[[[[[[", strings.Repeat("{\"do\":\"", 1000), "null\n"} {
+	for _, nonsense := range []string{"", "{", "GET / HTTP/1.0\r\n\r\n", `{"node":5}`, "[[[[[[", strings.Repeat("{\"node\":\"", 1000), "[]\n"} {
 		conn, err := net.Dial("unix", filepath.Join(dir, controlName))
 		if err != nil {
 			t.Fatal(err)
 		}
 		io.WriteString(conn, nonsense)
 		conn.(*net.UnixConn).CloseWrite()
-		var r Response
-		if err := json.NewDecoder(conn).Decode(&r); err != nil || r.Fault != FaultRequest {
+		var r admin.Answer
+		if err := json.NewDecoder(conn).Decode(&r); err != nil || r.Condition != stanza.BadRequest {
 			t.Errorf("%.20q: %+v, %v", nonsense, r, err)
 		}
 		conn.Close()
 	}
-	if r, err := CallControl(t.Context(), dir, Request{Do: DoHello}); err != nil || r.Domain != "localhost" {
+	if r, err := CallControl(t.Context(), dir, admin.Request{Node: admin.NodeCount}); err != nil || r.Domain != "localhost" {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
@@ -111,7 +122,7 @@ func TestControlStops(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if _, err := CallControl(t.Context(), dir, Request{Do: DoHello}); err != nil { // conn is accepted by now
+	if _, err := CallControl(t.Context(), dir, admin.Request{Node: admin.NodeCount}); err != nil { // conn is accepted by now
 		t.Fatal(err)
 	}
 	began := time.Now()
@@ -153,7 +164,7 @@ func TestListenControl(t *testing.T) {
 		}
 		defer ln.Close()
 	}
-	if _, err := CallControl(t.Context(), filepath.Join(dir, "none"), Request{Do: DoHello}); !errors.Is(err, ErrNoServer) {
+	if _, err := CallControl(t.Context(), filepath.Join(dir, "none"), admin.Request{Node: admin.NodeCount}); !errors.Is(err, ErrNoServer) {
 		t.Errorf("no directory: %v", err)
 	}
 }

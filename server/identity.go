@@ -120,14 +120,6 @@ func (s *Server) registrar() c2s.Registrar {
 	return r
 }
 
-// admin is what the control socket works on.
-func (s *Server) admin() *Admin {
-	return &Admin{Accounts: s.accounts, Domain: s.config.Domain, Port: s.config.Port, Unblock: func(ctx context.Context, name string) error {
-		_, err := s.lockout.Unblock(ctx, name)
-		return err
-	}}
-}
-
 // certificate reads the configured certificate, or the self-signed one of the data directory, which is made at the
 // first start.
 func (s *Server) certificate(kept bool) (*tls.Certificate, error) {

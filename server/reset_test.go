@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"parley/config"
+	"parley/ext/admin"
+	"parley/xmpp/stanza"
 )
 
 // TestResetUnblocks: whoever gets a new password can use it at once, whether the server ran meanwhile or not.
@@ -46,16 +48,16 @@ func TestResetUnblocks(t *testing.T) {
 	}
 	serve(func(s *Server) {
 		for _, name := range []string{"alice", "bob"} {
-			if r := s.admin().Do(t.Context(), Request{Do: DoAdd, Name: name, Password: "long enough"}); r.Fault != "" {
+			if r := s.admin.Do(t.Context(), admin.Request{Node: admin.NodeAdd, Fields: fields("accountjid", name, "password", "long enough")}); r.Condition != "" {
 				t.Fatalf("%+v", r)
 			}
 		}
 		wrong(s, "alice")
 		wrong(s, "bob")
-		if r, err := CallControl(t.Context(), c.Data, Request{Do: DoReset, Name: "alice", Password: "tiny"}); err != nil || r.Fault != FaultShort || !blocked(s, "alice") {
+		if r, err := CallControl(t.Context(), c.Data, admin.Request{Node: admin.NodeReset, Fields: fields("accountjid", "alice", "password", "tiny")}); err != nil || r.Condition != stanza.PolicyViolation || !blocked(s, "alice") {
 			t.Errorf("a password that is refused: %+v, %v, blocked %v", r, err, blocked(s, "alice"))
 		}
-		if r, err := CallControl(t.Context(), c.Data, Request{Do: DoReset, Name: "alice", Password: "long enough 2"}); err != nil || r.Fault != "" {
+		if r, err := CallControl(t.Context(), c.Data, admin.Request{Node: admin.NodeReset, Fields: fields("accountjid", "alice", "password", "long enough 2")}); err != nil || r.Condition != "" {
 			t.Errorf("reset: %+v, %v", r, err)
 		}
 		if blocked(s, "alice") || !blocked(s, "bob") {
@@ -67,7 +69,7 @@ func TestResetUnblocks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := a.Do(t.Context(), Request{Do: DoReset, Name: "Alice", Password: "long enough 3"}); r.Fault != "" {
+	if r := a.Do(t.Context(), admin.Request{Node: admin.NodeReset, Fields: fields("accountjid", "Alice", "password", "long enough 3")}); r.Condition != "" {
 		t.Errorf("reset without a server: %+v", r)
 	}
 	if err := done(); err != nil {

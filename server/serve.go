@@ -19,6 +19,9 @@ import (
 // stopTime is how long an orderly stop may take in all; streams get the first half of it.
 const stopTime = 8 * time.Second
 
+// ErrRestart is what Serve returns when the server is to be started again.
+var ErrRestart = errors.New("server: an administrator has asked for a restart")
+
 // Facts are what a person wants to know of a server that has just been built.
 type Facts struct {
 	Data         string // directory
@@ -114,7 +117,8 @@ func (s *Server) open(ctx context.Context, address string, mode c2s.Mode) (net.L
 func (s *Server) Clients() *c2s.Server { return s.clients }
 
 // Serve serves until ctx ends, then stops in order: no new connections, every client told, what is queued written,
-// the database closed. It returns an error when the store broke, in which case nothing more was promised to anybody.
+// the database closed. It returns an error when the store broke, in which case nothing more was promised to anybody, and
+// ErrRestart itself when an administrator wanted a restart and everything was closed in order.
 func (s *Server) Serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -130,12 +134,20 @@ func (s *Server) Serve(ctx context.Context) error {
 	}
 	if s.control != nil {
 		work.Go(func() {
-			if err := ServeControl(ctx, s.control, s.admin()); err != nil {
+			if err := ServeControl(ctx, s.control, s.admin); err != nil {
 				s.log.Error("control socket", slog.Any("err", err))
 			}
 		})
 	}
 	work.Go(func() { s.team.Run(ctx) })
+	work.Go(func() {
+		s.admin.Run(ctx, func(restart bool) {
+			if restart {
+				cancel(ErrRestart)
+			}
+			cancel(nil)
+		})
+	})
 	work.Go(func() { s.keepCursors(ctx) })
 	select {
 	case <-ctx.Done():
@@ -152,7 +164,9 @@ func (s *Server) Serve(ctx context.Context) error {
 	s.log.Info("stopping")
 	s.stop(stop)
 	work.Wait()
-	err = errors.Join(err, s.close(stop))
+	if closed := s.close(stop); closed != nil {
+		err = errors.Join(err, closed)
+	}
 	s.log.Info("stopped")
 	return err
 }

@@ -17,6 +17,7 @@ import (
 	"parley/c2s"
 	"parley/config"
 	"parley/ext/adhoc"
+	"parley/ext/admin"
 	"parley/ext/archive"
 	"parley/ext/blocking"
 	"parley/ext/clock"
@@ -43,6 +44,7 @@ type Server struct {
 	lockout  *auth.Lockout
 	hall     *im.Server
 	team     *team.Team
+	admin    *admin.Admin
 	clients  *c2s.Server
 	doors    []door
 	control  net.Listener
@@ -187,14 +189,23 @@ func (s *Server) openHall(ctx context.Context) (err error) {
 	}
 	s.hall, err = im.New(im.Config{
 		Domain: c.Domain, Store: s.store, Directory: directory{s.accounts}, Everyone: everyone, Log: s.log,
+		Locked:        func(localpart string) bool { a, _ := s.accounts.Lookup(localpart); return a.Locked },
 		BlockedSender: im.BlockedSender(c.BlockedSender), Sessions: c.Limits.Sessions, Outbox: c.Limits.OutboxBytes,
+	})
+	if err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	s.admin, err = admin.New(ctx, admin.Options{
+		Accounts: s.accounts, Domain: c.Domain, Port: c.Port, Hall: s.hall, Logger: s.log,
+		Unblock: func(ctx context.Context, name string) error { _, err := s.lockout.Unblock(ctx, name); return err },
+		Seen:    func(o store.Owner) (time.Time, bool) { return s.team.Seen(o) },
 	})
 	if err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
 	s.team, err = team.New(ctx, s.hall, team.Options{
 		Accounts: s.accounts.Names, Broadcast: c.Broadcast.Enabled, Burst: c.Broadcast.Burst,
-		Every: time.Duration(c.Broadcast.Every) * time.Second, Whoelse: c.Whoelse.Enabled, Whoelsesince: c.Whoelsesince.Enabled, Logger: s.log,
+		Every: time.Duration(c.Broadcast.Every) * time.Second, Exempt: s.admin.IsAdmin, Whoelse: c.Whoelse.Enabled, Whoelsesince: c.Whoelsesince.Enabled, Logger: s.log,
 	})
 	if err != nil {
 		return fmt.Errorf("server: %w", err)
@@ -211,6 +222,7 @@ func (s *Server) openHall(ctx context.Context) (err error) {
 		clock.New(),
 		adhoc.New(s.hall),
 		s.team.Extension(),
+		s.admin.Extension(),
 		people.Extension(),
 		disco.New(s.hall, disco.Options{Timeout: c.Timeout, Contacts: disco.Contacts(c.Contact)}), // announces all of the above
 	)

@@ -62,6 +62,9 @@ func (e *engine) set(ctx context.Context, q *im.Query) (*xml.Element, error) {
 	if !ok {
 		return nil, stanza.Bad(stanza.ItemNotFound, "There is no such command.")
 	}
+	if c.Allowed != nil && !c.Allowed(q.Session) {
+		return nil, stanza.Bad(stanza.Forbidden, "This command is for administrators of this server.")
+	}
 	if r.id != "" {
 		return e.goOn(ctx, q.Session, c, r)
 	}

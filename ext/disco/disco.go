@@ -126,6 +126,9 @@ func (d *disco) commands(q *im.Query) func(yield func(im.Command) bool) {
 		}
 		for _, x := range d.srv.Extensions() {
 			for _, c := range x.Commands {
+				if c.Allowed != nil && !c.Allowed(q.Session) {
+					continue
+				}
 				if !yield(c) {
 					return
 				}

@@ -17,6 +17,7 @@ import (
 func (r *Register) Watch() {
 	r.accounts.OnAdded = func(ctx context.Context, name string) { r.srv.RosterChanged(ctx, name) }
 	r.accounts.OnPassword = r.endOthers
+	r.accounts.OnLocked = r.endAll
 	r.accounts.OnRemoved = func(ctx context.Context, account auth.Account) {
 		name := account.Name
 		if a := r.asks(name); a != nil {
@@ -41,6 +42,14 @@ func (r *Register) endOthers(ctx context.Context, name string) {
 		if by == nil || by.query.Session != s {
 			s.End(&stream.Error{Condition: stream.NotAuthorized, Text: "The password of this account was changed."})
 		}
+	}
+}
+
+// endAll ends the sessions of an account that is locked now. New ones the hall refuses by itself.
+func (r *Register) endAll(ctx context.Context, name string) {
+	why := &stream.Error{Condition: stream.NotAuthorized, Text: "This account was locked by an administrator."}
+	if _, err := r.srv.EndSessions(ctx, name, "", why); err != nil {
+		r.log.Error("the sessions of a locked account are still open", slog.String("name", name), slog.Any("err", err))
 	}
 }
 

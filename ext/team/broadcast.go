@@ -27,7 +27,8 @@ func (t *Team) broadcast(ctx context.Context, s *im.Session, text string) (note 
 	if err := checkText(text); err != nil {
 		return "", false, err
 	}
-	if wait := t.budget.take(s.Account().Owner(), time.Now()); wait > 0 {
+	exempt := t.opts.Exempt != nil && t.opts.Exempt(s.Account().JID().Local())
+	if wait := t.budget.take(s.Account().Owner(), time.Now()); wait > 0 && !exempt {
 		return "", false, stanza.Bad(stanza.ResourceConstraint, fmt.Sprintf(
 			"You have written to everyone very often. The next time is possible in %s.", number(int(math.Ceil(wait.Seconds())), "second")))
 	}

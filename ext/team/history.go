@@ -114,6 +114,14 @@ func (h *history) set(v visit) {
 	h.count(+1, v.owner)
 }
 
+// Seen tells when an account was last here, and whether it is online. The zero time: never.
+func (t *Team) Seen(o store.Owner) (last time.Time, now bool) {
+	t.history.mu.Lock()
+	defer t.history.mu.Unlock()
+	v := t.history.seen[o]
+	return v.last, v.online
+}
+
 // drop forgets accounts that were removed. Their values in the store went with them, but for what a session that
 // closed late may have written.
 func (t *Team) drop(ctx context.Context, owners []store.Owner) {

@@ -32,8 +32,9 @@ type Options struct {
 	Accounts func() []string // localparts of all accounts: what a mistyped name may have meant; may be nil
 
 	Broadcast bool
-	Burst     int           // broadcasts that an account may send at once; at least 1
-	Every     time.Duration // then one more each time so long has passed; 0: no limit at all
+	Burst     int                         // broadcasts that an account may send at once; at least 1
+	Every     time.Duration               // then one more each time so long has passed; 0: no limit at all
+	Exempt    func(localpart string) bool // who may broadcast as often as he likes; may be nil
 
 	Whoelse      bool
 	Whoelsesince bool

@@ -30,6 +30,14 @@ func TestSlixmpp(t *testing.T) {
 	runChecks(t, startServer(t, buildParley(t)), "checks")
 }
 
+// TestSlixmppAdmin has an administrator use slixmpp's plugin for XEP-0133.
+func TestSlixmppAdmin(t *testing.T) {
+	imtest.Need(t, "python3-slixmpp")
+	s := startServer(t, buildParley(t))
+	addUser(t, s.cmd.Path, s.dir, "root", s.cmd.Env, "--admin")
+	runChecks(t, s, "administration")
+}
+
 // runChecks runs the checks of a module against a server, and stops it.
 func runChecks(t *testing.T, s *serverProcess, module string) {
 	t.Helper()
@@ -171,9 +179,9 @@ func (s *serverProcess) stop(t *testing.T) {
 	}
 }
 
-func addUser(t *testing.T, binary, dir, name string, env []string) {
+func addUser(t *testing.T, binary, dir, name string, env []string, flags ...string) {
 	t.Helper()
-	add := exec.Command(binary, "user", "add", name, "--data", dir, "--password-stdin")
+	add := exec.Command(binary, append([]string{"user", "add", name, "--data", dir, "--password-stdin"}, flags...)...)
 	add.Env = env
 	add.Stdin = strings.NewReader(password + "\n")
 	if out, err := add.CombinedOutput(); err != nil {
