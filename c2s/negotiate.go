@@ -21,6 +21,9 @@ const nsRegister = "jabber:iq:register"
 // newID is an identifier that nobody can guess: 128 bits.
 func newID() string { return rand.Text() }
 
+// shortID is how much of an identifier tells the connections in a log apart.
+const shortID = 8
+
 // negotiate brings the connection from its first byte to a bound session (RFC 6120 §4 to §7). All of it has to
 // happen within preAuthTime.
 func (c *conn) negotiate(ctx context.Context) (err error) {
@@ -139,8 +142,8 @@ func (c *conn) startTLS(deadline time.Time) error {
 // bind gives the connection its session (RFC 6120 §7).
 func (c *conn) bind(ctx context.Context) error {
 	offers := []*xml.Element{xml.New(stream.NSBind, "bind")}
-	if c.srv.Caps != nil {
-		offers = append(offers, c.srv.Caps)
+	if c.set.Caps != nil {
+		offers = append(offers, c.set.Caps)
 	}
 	if err := c.stream.Send(stream.Features(offers...)); err != nil {
 		return err
@@ -193,7 +196,7 @@ func (c *conn) bindAs(ctx context.Context, st *stanza.Stanza, request *xml.Eleme
 	s.Reply(st.Result(bound))
 	c.stream.SetTotal(-1)
 	c.stream.SetLimits(xml.Limits{
-		Bytes: c.srv.Stanza, Depth: 64, Elements: 4096, Attrs: 64, Declarations: 32, Name: 256, Value: 32 << 10,
+		Bytes: c.set.Stanza, Depth: 64, Elements: 4096, Attrs: 64, Declarations: 32, Name: 256, Value: 32 << 10,
 	})
 	c.srv.signed(c)
 	s.Attach(c.reading, c)

@@ -35,7 +35,7 @@ const (
 	Silent   BlockedSender = "silent"   // nothing at all
 )
 
-// Config is what the hall needs. All of it is fixed.
+// Config is what the hall needs.
 type Config struct {
 	Domain    string
 	Store     *store.Store
@@ -43,9 +43,14 @@ type Config struct {
 	Everyone  func() []string // localparts of all accounts, sorted: who is in everybody's roster
 	Log       *slog.Logger
 
+	Settings Settings // at first; see Change
+}
+
+// Settings are what can change while the hall works.
+type Settings struct {
 	BlockedSender BlockedSender
 	Sessions      int // how many sessions an account may have
-	Outbox        int // bytes that may wait for a session which does not read
+	Outbox        int // bytes that may wait for a session which does not read; counts for sessions to come
 }
 
 // Server is the hall.
@@ -56,9 +61,6 @@ type Server struct {
 	directory Directory
 	everyone  func() []string
 	log       *slog.Logger
-	policy    BlockedSender
-	sessions  int
-	outbox    int
 
 	// fixed after Use
 	extensions []Extension
@@ -71,6 +73,8 @@ type Server struct {
 	answers    map[answerKey]*Answer
 
 	table table
+
+	settings atomic.Pointer[Settings] // what it points to is not changed
 
 	present   atomic.Pointer[[]*Account] // who is online; copy-on-write
 	presentMu sync.Mutex                 // guards the writing of present; ranks after account.mu
@@ -86,13 +90,16 @@ func New(c Config) (*Server, error) {
 	}
 	v := &Server{
 		domain: domain, store: c.Store, directory: c.Directory, everyone: c.Everyone, log: c.Log,
-		policy: c.BlockedSender, sessions: c.Sessions, outbox: c.Outbox,
 		answers: map[answerKey]*Answer{},
 	}
+	v.Change(c.Settings)
 	v.table.init()
 	v.present.Store(new([]*Account))
 	return v, nil
 }
+
+// Change replaces the settings.
+func (v *Server) Change(s Settings) { v.settings.Store(&s) }
 
 // Use compiles the extensions, in their order. It fails when two of them answer the same payload.
 func (v *Server) Use(exts ...Extension) error {
@@ -213,7 +220,7 @@ func (v *Server) Bind(ctx context.Context, localpart, resource string) (*Session
 	}
 	s := &Session{srv: v, account: a, jid: full}
 	s.seen.Store(time.Now().UnixNano())
-	s.out.limit = v.outbox
+	s.out.limit = v.settings.Load().Outbox
 	s.out.room = make(chan struct{}, 1)
 	for {
 		if old := a.session(full.Resource()); old != nil {
@@ -240,7 +247,7 @@ func (a *Account) admit(s *Session) (again bool, err error) {
 		return true, nil
 	case !ok || owner != a.owner: // removed meanwhile; what is removed later finds this session
 		return false, ErrNoAccount
-	case len(list) >= a.srv.sessions:
+	case len(list) >= a.srv.settings.Load().Sessions:
 		return false, ErrTooMany
 	}
 	next := append(slices.Clone(list), s)

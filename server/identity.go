@@ -20,9 +20,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"parley/c2s"
 	"parley/config"
-	"parley/ext/register"
 	"parley/store"
 )
 
@@ -95,16 +93,6 @@ func RecordDomain(ctx context.Context, st *store.Store, c config.Config) (string
 	return c.Domain, nil
 }
 
-// registrar lets strangers make accounts, where that is allowed.
-func (s *Server) registrar() c2s.Registrar {
-	if !s.config.RegistrationOpen() {
-		return nil
-	}
-	r := register.NewStranger(s.accounts)
-	r.Unlimited = !s.config.Limits.Rates
-	return r
-}
-
 // admin is what the control socket works on.
 func (s *Server) admin() *Admin {
 	return &Admin{Accounts: s.accounts, Domain: s.config.Domain, Port: s.config.Port, Unblock: func(ctx context.Context, name string) error {
@@ -113,35 +101,65 @@ func (s *Server) admin() *Admin {
 	}}
 }
 
-// certificate reads the configured certificate, or the self-signed one of the data directory, which is made at the
-// first start.
-func (s *Server) certificate(kept bool) (*tls.Certificate, error) {
-	certFile, keyFile := s.config.TLS.Cert, s.config.TLS.Key
-	if certFile == "" {
-		certFile, keyFile = filepath.Join(s.config.Data, certName), filepath.Join(s.config.Data, keyName)
-		if !kept {
-			certPEM, keyPEM, err := selfSigned(s.config.Domain)
-			if err != nil {
-				return nil, err
-			}
-			pair, err := tls.X509KeyPair(certPEM, keyPEM)
-			s.facts.Fingerprint = Fingerprint(&pair)
-			return &pair, err
+// certificate reads the configured certificate, or the self-signed one of the data directory, which is made when it is
+// not there.
+func (s *Server) certificate(c config.Config) (pair *tls.Certificate, made bool, err error) {
+	certFile, keyFile := certificateFiles(c)
+	switch {
+	case c.TLS.Cert != "":
+	case !s.kept && s.pair.Load() != nil:
+		return s.pair.Load(), false, nil
+	case !s.kept:
+		certPEM, keyPEM, err := selfSigned(c.Domain)
+		if err != nil {
+			return nil, false, err
 		}
+		pair, err := tls.X509KeyPair(certPEM, keyPEM)
+		return &pair, false, err
+	default:
 		if known, err := tls.LoadX509KeyPair(certFile, keyFile); errors.Is(err, fs.ErrNotExist) ||
-			err == nil && known.Leaf.VerifyHostname(s.config.Domain) != nil { // made while the domain was another one
-			if err := makeKey(certFile, keyFile, s.config.Domain); err != nil {
-				return nil, err
+			err == nil && known.Leaf.VerifyHostname(c.Domain) != nil { // made while the domain was another one
+			if err := makeKey(certFile, keyFile, c.Domain); err != nil {
+				return nil, false, err
 			}
-			s.facts.KeyNew = true
+			made = true
 		}
 	}
-	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	loaded, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {
-		return nil, &CertificateError{Cert: certFile, Key: keyFile, Err: err}
+		return nil, false, &CertificateError{Cert: certFile, Key: keyFile, Err: err}
 	}
-	s.facts.Fingerprint = Fingerprint(&pair)
-	return &pair, nil
+	return &loaded, made, nil
+}
+
+// certificateFiles are the files of the server's certificate and its key.
+func certificateFiles(c config.Config) (cert, key string) {
+	if c.TLS.Cert != "" {
+		return c.TLS.Cert, c.TLS.Key
+	}
+	return filepath.Join(c.Data, certName), filepath.Join(c.Data, keyName)
+}
+
+// KeyFingerprint is the Fingerprint of the certificate that a server with these settings has; an error is
+// fs.ErrNotExist when it has none yet. The key itself is not read.
+func KeyFingerprint(c config.Config) (string, error) {
+	name, _ := certificateFiles(c)
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return "", fmt.Errorf("server: read the certificate: %w", err)
+	}
+	block, rest := pem.Decode(text)
+	for block != nil && block.Type != "CERTIFICATE" {
+		block, rest = pem.Decode(rest)
+	}
+	if block == nil {
+		return "", fmt.Errorf("server: read the certificate %s: nothing in it is a certificate in PEM form", name)
+	}
+	leaf, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return "", fmt.Errorf("server: read the certificate %s: %w", name, err)
+	}
+	return Fingerprint(&tls.Certificate{Leaf: leaf}), nil
 }
 
 // Fingerprint names a certificate's public key as people compare it: SHA256 and the hash of its

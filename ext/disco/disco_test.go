@@ -31,7 +31,7 @@ func hall(t *testing.T, timeout int) *exttest.Hall {
 			Features: []string{"urn:test", ping.NS},
 			Account:  []string{"urn:test:account"},
 		},
-		disco.New(h.Server, disco.Options{Timeout: timeout}),
+		disco.New(h.Server, disco.Options{Timeout: func() int { return timeout }}),
 	)
 	if err != nil {
 		t.Fatal(err)

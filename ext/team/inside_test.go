@@ -47,7 +47,7 @@ func TestLast(t *testing.T) {
 // TestBudgetForgets: a budget that is full again is not remembered.
 func TestBudgetForgets(t *testing.T) {
 	var b budget
-	b.init(10, 5*time.Second)
+	b.set(10, 5*time.Second)
 	now := time.Unix(1e9, 0)
 	for o := range store.Owner(5000) {
 		b.take(o, now)
