@@ -35,6 +35,9 @@ type Facts struct {
 	Accounts     int
 }
 
+// Failed is closed when the store has failed. Serve then stops the server.
+func (s *Server) Failed() <-chan struct{} { return s.store.Failed() }
+
 // Facts says what New found and made.
 func (s *Server) Facts() Facts { return s.facts }
 
