@@ -87,7 +87,7 @@ server for the first time.`,
 			case err != nil:
 				return err
 			case fingerprint:
-				return p.showFingerprint(c)
+				return p.showFingerprint(c, asJSON)
 			case asJSON:
 				return json.NewEncoder(p.out).Encode(settingFacts(c))
 			}
@@ -98,7 +98,6 @@ server for the first time.`,
 	cmd.Flags().BoolVar(&origin, "origin", false, "say where each value came from")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print it as JSON")
 	cmd.Flags().BoolVar(&fingerprint, "fingerprint", false, "print the fingerprint of the server's key, and no setting")
-	cmd.MarkFlagsMutuallyExclusive("json", "fingerprint")
 	flags.addTo(cmd, func(config.Setting) bool { return true })
 	return cmd
 }
@@ -144,7 +143,7 @@ func settingFacts(c config.Config) (facts []settingFact) {
 	return facts
 }
 
-func (p *program) showFingerprint(c config.Config) error {
+func (p *program) showFingerprint(c config.Config, asJSON bool) error {
 	print, err := server.KeyFingerprint(c)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && c.TLS.Cert == "":
@@ -156,8 +155,11 @@ func (p *program) showFingerprint(c config.Config) error {
 	case err != nil:
 		return &failure{code: exitFailed, what: "cannot read the server's certificate", why: reason(err)}
 	}
-	fmt.Fprintln(p.out, print)
-	return nil
+	if asJSON {
+		return json.NewEncoder(p.out).Encode(map[string]string{"fingerprint": print})
+	}
+	_, err = fmt.Fprintln(p.out, print)
+	return err
 }
 
 func (p *program) configValidate() *cobra.Command {

@@ -182,8 +182,8 @@ func listed(cmd *cobra.Command) (subs []*cobra.Command) {
 
 func helpCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "help [COMMAND]",
-		Short: "tell more about a command; about the settings: parley help config",
+		Use:               "help [COMMAND]",
+		Short:             "tell more about a command; about the settings: parley help config",
 		ValidArgsFunction: completeCommands,
 		RunE: func(cmd *cobra.Command, given []string) error {
 			about, err := findCommand(cmd.Root(), given)

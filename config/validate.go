@@ -32,7 +32,7 @@ func (c Config) faults() (all []*Error) {
 // ports checks that the two listeners get along.
 func (c Config) ports() *Error {
 	switch tlsPort, asked := c.DirectTLS(); {
-	case tlsPort > 65535 && !asked:
+	case c.Port == 65535 && !asked:
 		return &Error{What: "after port 65535 there is none for direct TLS", Why: "it is the next one if nothing else is said",
 			Fix: "--tls-port 5223", Usage: c.usage("port")}
 	case tlsPort == c.Port && c.Port != 0:
