@@ -161,13 +161,12 @@ func writeOptions(w io.Writer, cmd *cobra.Command) {
 		if f.Shorthand != "" {
 			head = "-" + f.Shorthand + ", " + head
 		}
-		switch {
-		case value == "":
-		case f.NoOptDefVal != "":
-			head += "[=" + value + "]"
-		default:
-			head += " " + value
+		if _, setting := f.Value.(*settingFlag); setting && f.NoOptDefVal != "" {
+			value = "[=true|false]"
+		} else if value != "" {
+			value = " " + value
 		}
+		head += value
 		entry(w, head, usage)
 	})
 }

@@ -79,6 +79,10 @@ func (p *program) serve(flags *settingFlags, c config.Config) error {
 	p.boundProcess()
 	ctx, watched := p.untilSignal(context.Background())
 	defer watched()
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	terminal := onTerminal(p.in)
 	srv, err := server.New(ctx, c, log)
 	if err != nil {
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
@@ -89,7 +93,8 @@ func (p *program) serve(flags *settingFlags, c config.Config) error {
 	p.announce(srv.Facts(), c, log)
 	boss := p.newSupervisor(log)
 	defer boss.close()
-	r := &runner{p: p, flags: flags, srv: srv, log: log, level: level, boss: boss, status: serving(srv.Facts())}
+	r := &runner{p: p, flags: flags, srv: srv, log: log, level: level, boss: boss, status: serving(srv.Facts()),
+		hangups: hangups, terminal: terminal}
 	if err := r.run(ctx); err != nil && !errors.Is(err, context.Canceled) {
 		return &failure{code: exitFailed, what: "the server had to stop", why: err.Error(),
 			fix: "what was accepted is kept; see the log above, then start it again"}

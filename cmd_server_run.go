@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"parley/config"
@@ -50,33 +48,31 @@ func memoryHigh() int64 {
 
 // runner tends a server that runs: it hears signals, and tells the supervisor.
 type runner struct {
-	p      *program
-	flags  *settingFlags
-	srv    *server.Server
-	log    *slog.Logger
-	level  *slog.LevelVar
-	boss   *supervisor
-	status string // what the supervisor shows
+	p        *program
+	flags    *settingFlags
+	srv      *server.Server
+	log      *slog.Logger
+	level    *slog.LevelVar
+	boss     *supervisor
+	status   string           // what the supervisor shows
+	hangups  <-chan os.Signal // SIGHUP
+	terminal bool             // it was started at one
 }
 
 // run serves until ctx ends or the server has to stop.
 func (r *runner) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
 	var work sync.WaitGroup
 	defer work.Wait()
-	work.Go(func() { r.tend(ctx, cancel, hangups) })
+	work.Go(func() { r.tend(ctx, cancel) })
 	defer cancel() // before the wait
 	return r.srv.Serve(ctx)
 }
 
 // tend does what there is to do besides serving, until ctx ends.
-func (r *runner) tend(ctx context.Context, stop func(), hangups <-chan os.Signal) {
+func (r *runner) tend(ctx context.Context, stop func()) {
 	due, done := r.boss.alive()
 	defer done()
-	terminal := onTerminal(r.p.in)
 	r.boss.ready(r.status)
 	for {
 		select {
@@ -91,8 +87,8 @@ func (r *runner) tend(ctx context.Context, stop func(), hangups <-chan os.Signal
 			if r.healthy() {
 				r.boss.say("WATCHDOG=1")
 			}
-		case <-hangups:
-			if terminal && !onTerminal(r.p.in) { // its window was closed
+		case <-r.hangups:
+			if r.terminal && !onTerminal(r.p.in) { // its window was closed
 				stop()
 				continue
 			}

@@ -32,15 +32,7 @@ func (p *program) tree(args []string) *cobra.Command {
 	}
 	root.SetHelpCommand(helpCommand())
 	root.InitDefaultHelpCmd()
-	root.InitDefaultCompletionCmd()
-	for _, cmd := range root.Commands() {
-		if cmd.Name() == "completion" {
-			cmd.Short = "make your shell complete commands and flags"
-			for _, shell := range cmd.Commands() {
-				shell.Args = words()
-			}
-		}
-	}
+	wordCompletion(root)
 	group(root)
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { writeHelp(cmd.OutOrStdout(), cmd) })
@@ -240,7 +232,7 @@ func writeHelp(w io.Writer, cmd *cobra.Command) {
 		fmt.Fprintln(w)
 	}
 	for _, sub := range subs {
-		fmt.Fprintf(w, "  %-24s %s\n", cmd.CommandPath()+" "+sub.Name(), sub.Short)
+		fmt.Fprintf(w, "  %-28s %s\n", cmd.CommandPath()+" "+sub.Name(), sub.Short)
 	}
 	if cmd.Example != "" {
 		fmt.Fprintf(w, "\n%s\n", cmd.Example)
