@@ -72,6 +72,7 @@ func (c *conn) run(ctx context.Context) {
 	defer c.halt()
 	c.ctx = ctx
 	defer c.stream.Close()
+	c.log.Debug("connected", slog.String("addr", c.addr.String()))
 	err := c.negotiate(ctx)
 	if err == nil {
 		err = c.serve(ctx)

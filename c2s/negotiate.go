@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"strings"
 	"time"
@@ -192,6 +193,7 @@ func (c *conn) bindAs(ctx context.Context, st *stanza.Stanza, request *xml.Eleme
 		return false, fmt.Errorf("c2s: bind: %w", err)
 	}
 	c.session = s
+	c.log.Debug("session bound", slog.String("jid", s.JID().String()))
 	bound := xml.New(stream.NSBind, "bind").With(xml.New(stream.NSBind, "jid").WithText(s.JID().String()))
 	s.Reply(st.Result(bound))
 	c.stream.SetTotal(-1)

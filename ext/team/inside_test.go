@@ -65,3 +65,20 @@ func TestBudgetForgets(t *testing.T) {
 		t.Error("more than ten")
 	}
 }
+
+// TestBudgetChanges: a new budget counts for everybody from now on.
+func TestBudgetChanges(t *testing.T) {
+	var b budget
+	b.set(1, time.Minute)
+	now := time.Unix(1e9, 0)
+	if b.take(1, now) != 0 || b.take(1, now) != time.Minute {
+		t.Error("not one a minute")
+	}
+	b.set(3, time.Minute)
+	if b.take(1, now) != 0 || b.take(1, now) != 0 || b.take(1, now) != time.Minute {
+		t.Error("not two more")
+	}
+	if b.set(1, 0); b.take(1, now) != 0 {
+		t.Error("there is still a limit")
+	}
+}
