@@ -151,7 +151,7 @@ func writeManual(w io.Writer, cmd *cobra.Command) {
 func writeOptions(w io.Writer, cmd *cobra.Command) {
 	title := ".SH OPTIONS\n"
 	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
-		if f.Hidden || cmd.HasSubCommands() {
+		if f.Hidden || f.Name == "help" || cmd.HasSubCommands() {
 			return
 		}
 		fmt.Fprint(w, title)

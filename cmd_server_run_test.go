@@ -7,16 +7,21 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"parley/config"
 	"parley/server"
+	"parley/store"
+	"parley/store/memory"
 )
 
 // hangup sends SIGHUP and waits until the log says that.
@@ -183,6 +188,58 @@ func TestSupervisor(t *testing.T) {
 	if got, _ := b.hears(); got != "STOPPING=1\nSTATUS=stopping: clients are told" {
 		t.Errorf("hears %q", got)
 	}
+}
+
+// brokenDisk is an engine that fails once somebody breaks it.
+type brokenDisk struct {
+	*memory.Engine
+	broken atomic.Bool
+}
+
+func (e *brokenDisk) Commit(ops []store.Op) error {
+	if e.broken.Load() {
+		return errors.New("the disk is gone")
+	}
+	return e.Engine.Commit(ops)
+}
+
+// A server whose store has failed gives no sign of life any more, and says why it stops.
+func TestNoLifeWithoutStore(t *testing.T) {
+	c, err := config.Load(config.Sources{Args: map[string]config.Arg{"data": {Text: "/nowhere"}, "auth.iterations": {Text: "4096"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Port = 0
+	log := slog.New(slog.DiscardHandler)
+	disk := &brokenDisk{Engine: memory.New()}
+	srv, err := server.NewWith(t.Context(), c, log, server.Parts{Engine: disk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBoss(t)
+	env := map[string]string{"NOTIFY_SOCKET": b.path, "WATCHDOG_USEC": "2000"}
+	p := &program{in: strings.NewReader(""), getenv: func(name string) string { return env[name] }}
+	r := &runner{p: p, srv: srv, log: log, boss: p.newSupervisor(log), status: "here"}
+	ended := make(chan error, 1)
+	go func() { ended <- r.run(t.Context()) }()
+	if got, _ := b.hears(); got != "READY=1\nSTATUS=here" {
+		t.Errorf("hears %q", got)
+	}
+	disk.broken.Store(true)
+	if _, err := srv.Accounts().Add(t.Context(), "alice", "correct horse battery"); err == nil {
+		t.Fatal("a broken disk keeps an account")
+	}
+	if got, _ := b.hears(); got != "STOPPING=1\nSTATUS=the store has failed" {
+		t.Errorf("hears %q", got)
+	}
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "the disk is gone") {
+		t.Errorf("ended with %v", err)
+	}
+	r.boss.say("LAST=1")
+	if got, alive := b.hears(); got != "LAST=1" || alive > 0 {
+		t.Errorf("hears %q after %d signs of life", got, alive)
+	}
+	r.boss.close()
 }
 
 // No signs of life are sent where nobody asked for them, or where somebody else was asked.

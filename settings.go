@@ -38,7 +38,7 @@ func (f *settingFlags) addTo(cmd *cobra.Command, want func(config.Setting) bool)
 		}
 		complete(cmd, s)
 	}
-	cmd.Flags().StringVar(&f.file, "config", "", "TOML `FILE` with settings (or PARLEY_CONFIG); all of them: parley help config")
+	cmd.Flags().StringVar(&f.file, "config", "", "read settings from the TOML `FILE` (or PARLEY_CONFIG); all of them: parley help config")
 	must(cmd.MarkFlagFilename("config", "toml"))
 }
 

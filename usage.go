@@ -253,7 +253,7 @@ func shown(cmd *cobra.Command) *pflag.FlagSet {
 	flags := pflag.NewFlagSet(cmd.Name(), pflag.ContinueOnError)
 	flags.SortFlags = cmd.Flags().SortFlags
 	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
-		if _, elsewhere := f.Annotations[onOwnPage]; !elsewhere && !f.Hidden {
+		if _, elsewhere := f.Annotations[onOwnPage]; !elsewhere && !f.Hidden && f.Name != "help" {
 			flags.AddFlag(f)
 		}
 	})

@@ -75,8 +75,10 @@ func TestBudgetChanges(t *testing.T) {
 		t.Error("not one a minute")
 	}
 	b.set(3, time.Minute)
-	if b.take(1, now) != 0 || b.take(1, now) != 0 || b.take(1, now) != time.Minute {
-		t.Error("not two more")
+	for _, want := range []time.Duration{0, 0, time.Minute} {
+		if got := b.take(1, now); got != want {
+			t.Errorf("to wait %v, want %v", got, want)
+		}
 	}
 	if b.set(1, 0); b.take(1, now) != 0 {
 		t.Error("there is still a limit")
