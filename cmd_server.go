@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -21,17 +20,20 @@ import (
 // serverCommand is `parley server`.
 func (p *program) serverCommand() *cobra.Command {
 	var flags settingFlags
+	var explain bool
 	cmd := &cobra.Command{
 		Use:   "server [PORT [BLOCK_DURATION [TIMEOUT]]]",
 		Short: "run the server",
 		Long: `parley server runs the server until Ctrl-C or SIGTERM. A second Ctrl-C stops it at once.
 
 PORT is for apps and clients (5222). BLOCK_DURATION is for how many seconds three wrong passwords lock
-a sign-in (60). Who does nothing for TIMEOUT seconds is signed out (0: nobody is).`,
+a sign-in (60). Who does nothing for TIMEOUT seconds is signed out (0: nobody is).
+
+At SIGHUP the server reads its settings and its certificate again, takes over what can change and logs the outcome.`,
 		Example: "  parley server                                  for this computer only\n" +
 			"  parley server --domain chat.example.org        for everybody who can reach it",
 		Args: words("[PORT]", "[BLOCK_DURATION]", "[TIMEOUT]"),
-		RunE: func(_ *cobra.Command, given []string) error {
+		RunE: func(cmd *cobra.Command, given []string) error {
 			if err := flags.takeWords(given); err != nil {
 				return err
 			}
@@ -39,13 +41,17 @@ a sign-in (60). Who does nothing for TIMEOUT seconds is signed out (0: nobody is
 			if err != nil {
 				return err
 			}
-			if err := p.serve(c); err != server.ErrRestart {
+			if explain {
+				return p.explain(cmd.Context(), c)
+			}
+			if err := p.serve(&flags, c); err != server.ErrRestart {
 				return err
 			}
 			return startAgain()
 		},
 	}
 	flags.addTo(cmd, func(config.Setting) bool { return true })
+	cmd.Flags().BoolVar(&explain, "explain", false, "print the extensions in the order in which they see a stanza, and serve nobody")
 	return cmd
 }
 
@@ -68,20 +74,18 @@ func serverWord(i int, word string) (key string, arg config.Arg) {
 }
 
 // serve runs the server until a signal ends it.
-func (p *program) serve(c config.Config) error {
-	level := c.Log.Level
-	if onTerminal(p.err) && !c.Asked("log.level") {
-		level = "warn" // somebody reads what announce writes, not the log
-	}
-	log, err := p.newLog(level)
-	if err != nil {
-		return err
-	}
+func (p *program) serve(flags *settingFlags, c config.Config) error {
+	log, level := p.newLog(c)
 	if err := checkCertificate(c.TLS); err != nil {
 		return err
 	}
+	p.boundProcess()
 	ctx, watched := p.untilSignal(context.Background())
 	defer watched()
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	terminal := onTerminal(p.in)
 	srv, err := server.New(ctx, c, version, log)
 	if err != nil {
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
@@ -90,7 +94,11 @@ func (p *program) serve(c config.Config) error {
 		return startFailure(err, c)
 	}
 	p.announce(srv.Facts(), c, log)
-	err = srv.Serve(ctx)
+	boss := p.newSupervisor(log)
+	defer boss.close()
+	r := &runner{p: p, flags: flags, srv: srv, log: log, level: level, boss: boss, status: serving(srv.Facts()),
+		hangups: hangups, terminal: terminal}
+	err = r.run(ctx)
 	if err == server.ErrRestart {
 		return err
 	}
@@ -110,15 +118,6 @@ func startAgain() error {
 	}
 	return &failure{code: exitFailed, what: "the server has stopped and could not be started again", why: err.Error(),
 		fix: "start it: everything is kept"}
-}
-
-// newLog makes the log: lines of text on stderr.
-func (p *program) newLog(level string) (*slog.Logger, error) {
-	var least slog.Level
-	if err := least.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("read log.level: %w", err)
-	}
-	return slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: least})), nil
 }
 
 // oneSignal is how close two signals are that somebody meant as one: some programs that watch over others send theirs

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -25,16 +26,44 @@ type process struct {
 	t    *testing.T
 	cmd  *exec.Cmd
 	port int
-	log  bytes.Buffer
 	done chan error
+
+	mu   sync.Mutex
+	log  bytes.Buffer  // guarded by mu
+	news chan struct{} // has one when the log has grown
+}
+
+// said is the log so far.
+func (s *process) said() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.log.String()
+}
+
+// wait waits until the log says something after what it has said before.
+func (s *process) wait(from int, what string) {
+	s.t.Helper()
+	for late := time.After(20 * time.Second); !strings.Contains(s.said()[from:], what); {
+		select {
+		case <-s.news:
+		case <-late:
+			s.t.Fatalf("the log does not say %q:\n%s", what, s.said()[from:])
+		}
+	}
 }
 
 // startServer starts `parley server` on a free port and waits until it is ready.
 func startServer(t *testing.T, data string, args ...string) *process {
 	t.Helper()
-	s := &process{t: t, port: freePorts(t), done: make(chan error, 1)}
+	return startServerIn(t, nil, data, args...)
+}
+
+// startServerIn is startServer with more of an environment.
+func startServerIn(t *testing.T, env []string, data string, args ...string) *process {
+	t.Helper()
+	s := &process{t: t, port: freePorts(t), done: make(chan error, 1), news: make(chan struct{}, 1)}
 	s.cmd = exec.Command(os.Args[0], append([]string{"server", fmt.Sprint(s.port), "--data", data}, args...)...)
-	s.cmd.Env = []string{"PARLEY_TEST_MAIN=1", "HOME=" + t.TempDir(), "PARLEY_AUTH_ITERATIONS=4096"}
+	s.cmd.Env = append([]string{"PARLEY_TEST_MAIN=1", "HOME=" + t.TempDir(), "PARLEY_AUTH_ITERATIONS=4096"}, env...)
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -46,8 +75,14 @@ func startServer(t *testing.T, data string, args ...string) *process {
 	go func() { // ends with the process, which Cleanup waits for
 		lines := bufio.NewScanner(stderr)
 		for lines.Scan() {
+			s.mu.Lock()
 			fmt.Fprintln(&s.log, lines.Text())
-			if strings.Contains(lines.Text(), "msg=ready") {
+			s.mu.Unlock()
+			select {
+			case s.news <- struct{}{}:
+			default:
+			}
+			if strings.Contains(lines.Text(), "msg=ready") || strings.Contains(lines.Text(), `"msg":"ready"`) {
 				ready <- true
 			}
 		}
@@ -62,7 +97,7 @@ func startServer(t *testing.T, data string, args ...string) *process {
 	select {
 	case <-ready:
 	case err := <-s.done:
-		t.Fatalf("the server ended: %v\n%s", err, s.log.String())
+		t.Fatalf("the server ended: %v\n%s", err, s.said())
 	case <-time.After(20 * time.Second):
 		t.Fatal("the server is not ready")
 	}
@@ -76,7 +111,7 @@ func (s *process) stop() {
 	select {
 	case err := <-s.done:
 		if err != nil {
-			s.t.Errorf("the server ended with %v\n%s", err, s.log.String())
+			s.t.Errorf("the server ended with %v\n%s", err, s.said())
 		}
 	case <-time.After(11 * time.Second):
 		s.t.Fatal("the server does not stop")

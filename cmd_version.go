@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"parley/store/sqlite"
 )
 
 // versionCommand is `parley version`.
@@ -22,11 +24,12 @@ func (p *program) versionCommand() *cobra.Command {
 				Revision string `json:"revision,omitempty"`
 				Go       string `json:"go"`
 				System   string `json:"system"`
-			}{version, revision(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
+				SQLite   string `json:"sqlite"`
+			}{version, revision(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH, sqlite.LibraryVersion}
 			if asJSON {
 				return json.NewEncoder(p.out).Encode(facts)
 			}
-			built := facts.Go + ", " + facts.System
+			built := facts.Go + ", " + facts.System + ", SQLite " + facts.SQLite
 			if facts.Revision != "" {
 				built += ", " + facts.Revision
 			}

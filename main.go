@@ -36,6 +36,8 @@ func (p *program) commands() []*cobra.Command {
 		p.userCommand(),
 		p.adminCommand(),
 		p.trustCommand(),
+		p.configCommand(),
+		p.manCommand(),
 		p.versionCommand(),
 	}
 }

@@ -33,18 +33,51 @@ func (f *settingFlags) addTo(cmd *cobra.Command, want func(config.Setting) bool)
 			flag.NoOptDefVal = "true"
 		}
 		// The settings in sections are for few: help shows them on their own page.
-		flag.Hidden = strings.Contains(s.Key, ".")
+		if strings.Contains(s.Key, ".") {
+			flag.Annotations = map[string][]string{onOwnPage: {}}
+		}
+		complete(cmd, s)
 	}
-	cmd.Flags().StringVar(&f.file, "config", "", "TOML file with settings (or PARLEY_CONFIG); all of them: parley help config")
+	cmd.Flags().StringVar(&f.file, "config", "", "read settings from the TOML `FILE` (or PARLEY_CONFIG); all of them: parley help config")
+	must(cmd.MarkFlagFilename("config", "toml"))
 }
 
-// load reads the settings from all sources and checks them.
-func (f *settingFlags) load(p *program) (config.Config, error) {
+// onOwnPage is the annotation of a flag that the help of its command leaves out.
+const onOwnPage = "on a page of its own"
+
+// complete tells the shells what the value of a setting may be.
+func complete(cmd *cobra.Command, s config.Setting) {
+	switch {
+	case s.Kind == config.Choice:
+		must(cmd.RegisterFlagCompletionFunc(s.Flag(), cobra.FixedCompletions(s.Choices, cobra.ShellCompDirectiveNoFileComp)))
+	case s.Kind == config.Switch:
+		must(cmd.RegisterFlagCompletionFunc(s.Flag(), cobra.FixedCompletions([]string{"true", "false"}, cobra.ShellCompDirectiveNoFileComp)))
+	case s.Key == "data":
+		must(cmd.MarkFlagDirname(s.Flag()))
+	case s.Key != "tls.cert" && s.Key != "tls.key": // those are files
+		must(cmd.RegisterFlagCompletionFunc(s.Flag(), cobra.NoFileCompletions))
+	}
+}
+
+// must is for errors that say that this program was put together wrongly, such as a flag that does not exist.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// sources says where the settings come from.
+func (f *settingFlags) sources(p *program) config.Sources {
 	file := f.file
 	if file == "" {
 		file = p.getenv("PARLEY_CONFIG")
 	}
-	c, err := config.Load(config.Sources{Args: f.args, Getenv: p.getenv, File: file})
+	return config.Sources{Args: f.args, Getenv: p.getenv, File: file}
+}
+
+// load reads the settings from all sources and checks them.
+func (f *settingFlags) load(p *program) (config.Config, error) {
+	c, err := config.Load(f.sources(p))
 	if err != nil {
 		return c, err
 	}

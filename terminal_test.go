@@ -127,3 +127,33 @@ func TestAtTerminal(t *testing.T) {
 		}
 	}
 }
+
+// Who closes the window of a server ends it, in order; SIGHUP is a reload only where nobody has gone.
+func TestTerminalGoes(t *testing.T) {
+	ours, theirs := terminal(t)
+	data := filepath.Join(t.TempDir(), "data")
+	cmd := exec.Command(os.Args[0], "server", fmt.Sprint(freePorts(t)), "--data", data)
+	cmd.Env = []string{"PARLEY_TEST_MAIN=1", "HOME=" + data, "PARLEY_AUTH_ITERATIONS=4096"}
+	var log bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = theirs, theirs, &log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	theirs.Close()
+	stop := time.AfterFunc(20*time.Second, func() { cmd.Process.Kill() })
+	defer stop.Stop()
+	var seen bytes.Buffer
+	buf := make([]byte, 4096)
+	for !strings.Contains(seen.String(), "Stop with Ctrl-C.") {
+		n, err := ours.Read(buf)
+		seen.Write(buf[:n])
+		if err != nil {
+			t.Fatalf("%v\n%s", err, seen.String())
+		}
+	}
+	ours.Close()
+	if err := cmd.Wait(); err != nil || !strings.Contains(log.String(), "msg=stopped") || strings.Contains(log.String(), "reload") {
+		t.Errorf("ended with %v\n%s", err, log.String())
+	}
+}

@@ -32,15 +32,7 @@ func (p *program) tree(args []string) *cobra.Command {
 	}
 	root.SetHelpCommand(helpCommand())
 	root.InitDefaultHelpCmd()
-	root.InitDefaultCompletionCmd()
-	for _, cmd := range root.Commands() {
-		if cmd.Name() == "completion" {
-			cmd.Short = "make your shell complete commands and flags"
-			for _, shell := range cmd.Commands() {
-				shell.Args = words()
-			}
-		}
-	}
+	wordCompletion(root)
 	group(root)
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { writeHelp(cmd.OutOrStdout(), cmd) })
@@ -182,30 +174,48 @@ func listed(cmd *cobra.Command) (subs []*cobra.Command) {
 
 func helpCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "help [COMMAND]",
-		Short: "tell more about a command; about the settings: parley help config",
+		Use:               "help [COMMAND]",
+		Short:             "tell more about a command; about the settings: parley help config",
+		ValidArgsFunction: completeCommands,
 		RunE: func(cmd *cobra.Command, given []string) error {
-			if len(given) == 1 && given[0] == "config" {
-				writeSettings(cmd.OutOrStdout())
-				return nil
-			}
-			about := cmd.Root()
-			for _, word := range given {
-				next := (*cobra.Command)(nil)
-				for _, sub := range about.Commands() {
-					if sub.Name() == word {
-						next = sub
-					}
-				}
-				if next == nil {
-					return unknownCommand(about, word)
-				}
-				about = next
+			about, err := findCommand(cmd.Root(), given)
+			if err != nil {
+				return err
 			}
 			writeHelp(cmd.OutOrStdout(), about)
 			return nil
 		},
 	}
+}
+
+// findCommand returns the command that the words name.
+func findCommand(about *cobra.Command, given []string) (*cobra.Command, error) {
+	for _, word := range given {
+		next := (*cobra.Command)(nil)
+		for _, sub := range about.Commands() {
+			if sub.Name() == word {
+				next = sub
+			}
+		}
+		if next == nil {
+			return nil, unknownCommand(about, word)
+		}
+		about = next
+	}
+	return about, nil
+}
+
+// completeCommands lets the shells complete the name of a command after others.
+func completeCommands(cmd *cobra.Command, given []string, _ string) ([]string, cobra.ShellCompDirective) {
+	about, err := findCommand(cmd.Root(), given)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, sub := range listed(about) {
+		names = append(names, sub.Name()+"\t"+sub.Short)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 // writeHelp writes the help of a command: what it does, how it is written, what belongs to it. Never on an error.
@@ -222,30 +232,50 @@ func writeHelp(w io.Writer, cmd *cobra.Command) {
 		fmt.Fprintln(w)
 	}
 	for _, sub := range subs {
-		fmt.Fprintf(w, "  %-24s %s\n", cmd.CommandPath()+" "+sub.Name(), sub.Short)
+		fmt.Fprintf(w, "  %-28s %s\n", cmd.CommandPath()+" "+sub.Name(), sub.Short)
 	}
 	if cmd.Example != "" {
 		fmt.Fprintf(w, "\n%s\n", cmd.Example)
 	}
-	if flags := cmd.LocalFlags(); len(subs) == 0 && flags.HasAvailableFlags() {
+	if flags := shown(cmd); len(subs) == 0 && flags.HasAvailableFlags() {
 		fmt.Fprintf(w, "\n%s", flags.FlagUsagesWrapped(100))
 	}
 	if len(subs) > 0 {
 		fmt.Fprintf(w, "\n%s COMMAND tells more about a command.\n", strings.Replace(cmd.CommandPath(), "parley", "parley help", 1))
 	}
+	if cmd.CommandPath() == "parley config" {
+		writeSettings(w)
+	}
 }
 
-// writeSettings writes the list of all settings, the answer to `parley help config`.
+// shown returns the flags of a command that its help shows.
+func shown(cmd *cobra.Command) *pflag.FlagSet {
+	flags := pflag.NewFlagSet(cmd.Name(), pflag.ContinueOnError)
+	flags.SortFlags = cmd.Flags().SortFlags
+	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		if _, elsewhere := f.Annotations[onOwnPage]; !elsewhere && !f.Hidden && f.Name != "help" {
+			flags.AddFlag(f)
+		}
+	})
+	return flags
+}
+
+// writeSettings writes the list of all settings, the second part of `parley help config`.
 func writeSettings(w io.Writer) {
-	fmt.Fprint(w, `Settings of the server. The name is that of the TOML file (parley server --config FILE);
+	fmt.Fprint(w, `
+Settings of the server. The name is that of the TOML file (parley server --config FILE);
 in the environment auth.iterations is PARLEY_AUTH_ITERATIONS, as a flag --auth-iterations.
-A flag is stronger than the environment, the environment stronger than the file.
+A flag is stronger than the environment, the environment stronger than the file. Those marked "reload" a running
+server takes over at SIGHUP.
 
 `)
 	for _, s := range config.Settings() {
 		value := s.Default
 		if value == "" {
 			value = s.Unset
+		}
+		if s.Reload {
+			value += "; reload"
 		}
 		text := fmt.Sprintf("  %s\n      %s\n      default: %s\n", s.Key, s.Doc, value)
 		fmt.Fprint(w, strings.ReplaceAll(text, "`", ""))

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"parley/store"
@@ -20,7 +21,7 @@ const (
 // LockoutOptions are the settings of a Lockout.
 type LockoutOptions struct {
 	Attempts int           // wrong passwords in a row that lead to a block; 0: 3
-	Duration time.Duration // how long a block lasts; 0: nobody is ever blocked
+	Duration time.Duration // how long a block lasts at first, see SetDuration; 0: nobody is ever blocked
 	Scope    string        // ScopeSource if empty
 	Capacity int           // how many pairs of account and network are remembered; 0: 100,000
 	Patience time.Duration // how long Try waits for attempts under way; 0: 10 s
@@ -46,6 +47,8 @@ type Lockout struct {
 	log     *slog.Logger
 	secret  secret
 	started time.Time // with the monotonic clock
+
+	duration atomic.Int64 // of a block, as a time.Duration
 
 	mu sync.Mutex
 	t  table // guarded by mu
@@ -80,11 +83,17 @@ func OpenLockout(ctx context.Context, st *store.Store, o LockoutOptions) (*Locko
 		return nil, err
 	}
 	l := &Lockout{opts: o, store: st, log: o.Logger, secret: secret, started: time.Now(), t: newTable(o.Capacity)}
+	l.SetDuration(o.Duration)
 	if err := l.load(ctx); err != nil {
 		return nil, fmt.Errorf("auth: load the lock-out: %w", err)
 	}
 	return l, nil
 }
+
+// SetDuration says how long blocks last that begin from now on; 0 lifts all of them.
+func (l *Lockout) SetDuration(d time.Duration) { l.duration.Store(int64(d)) }
+
+func (l *Lockout) lasts() time.Duration { return time.Duration(l.duration.Load()) }
 
 // elapsed is the time of the process, by the clock that nobody can set.
 func (l *Lockout) elapsed() time.Duration { return time.Since(l.started) }
@@ -112,7 +121,7 @@ func (l *Lockout) keyOf(name string, source netip.Prefix) (k key) {
 // Check returns *Locked while name is blocked for addr, and reserves nothing. It is for the step before the client has
 // proven anything.
 func (l *Lockout) Check(name string, addr netip.Addr) error {
-	if l.opts.Duration <= 0 {
+	if l.lasts() <= 0 {
 		return nil
 	}
 	l.mu.Lock()
@@ -130,7 +139,7 @@ func (l *Lockout) Check(name string, addr netip.Addr) error {
 // attempts as are left stay without an outcome for Options.Patience; ctx's.
 func (l *Lockout) Try(ctx context.Context, name string, addr netip.Addr) (*Attempt, error) {
 	a := &Attempt{l: l, ctx: context.WithoutCancel(ctx), name: name, source: l.sourceOf(addr)}
-	if l.opts.Duration <= 0 {
+	if l.lasts() <= 0 {
 		return a, nil
 	}
 	k := l.keyOf(name, a.source)
@@ -216,11 +225,12 @@ func (a *Attempt) Abandon() {
 func (a *Attempt) Fail() (left int, locked *Locked) {
 	left = a.l.opts.Attempts
 	var blocked *pair
+	lasts := a.l.lasts()
 	a.settle(func(e *pair) {
 		e.failures++
 		left -= e.failures
 		if left <= 0 {
-			a.l.t.block(e, &block{name: shortName(a.name), source: a.source, until: a.l.elapsed() + a.l.opts.Duration})
+			a.l.t.block(e, &block{name: shortName(a.name), source: a.source, until: a.l.elapsed() + lasts})
 			blocked = e
 		}
 	})
@@ -228,9 +238,9 @@ func (a *Attempt) Fail() (left int, locked *Locked) {
 		return left, nil
 	}
 	a.l.log.Warn("sign-in blocked after wrong passwords", slog.String("name", shortName(a.name)),
-		slog.String("source", sourceText(a.source)), slog.Duration("for", a.l.opts.Duration))
+		slog.String("source", sourceText(a.source)), slog.Duration("for", lasts))
 	a.l.keep(a.ctx, blocked)
-	return 0, &Locked{Remaining: a.l.opts.Duration}
+	return 0, &Locked{Remaining: lasts}
 }
 
 // settle gives the reservation back, together with what the outcome changes.

@@ -87,7 +87,7 @@ func (l *Lockout) parse(p store.Pair, now time.Time) (*pair, error) {
 	copy(e.key[:], id)
 	e.block.name = r.Name
 	if r.Scope == l.opts.Scope {
-		e.block.until = min(max(r.Until.Sub(now), 0), l.opts.Duration)
+		e.block.until = min(max(r.Until.Sub(now), 0), l.lasts())
 	}
 	return e, nil
 }

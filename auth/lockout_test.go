@@ -352,3 +352,30 @@ func BenchmarkTry(b *testing.B) {
 		a.Succeed()
 	}
 }
+
+// TestSetDuration: a new duration counts for blocks that begin from now on, and 0 lifts those that there are.
+func TestSetDuration(t *testing.T) {
+	inBubble(t, func(t *testing.T, _ *memory.Engine, st *store.Store, _ func()) {
+		l := openLockout(t, st, LockoutOptions{Duration: time.Minute})
+		block := func(name string, want time.Duration) {
+			t.Helper()
+			for range 2 {
+				try(t, l, name, home, false)
+			}
+			if _, locked := try(t, l, name, home, false); locked == nil || locked.Remaining != want {
+				t.Errorf("%s is blocked: %v, want %v", name, locked, want)
+			}
+		}
+		block("alice", time.Minute)
+		l.SetDuration(time.Hour)
+		block("bob", time.Hour)
+		time.Sleep(2 * time.Minute)
+		if l.Check("alice", home) != nil || l.Check("bob", home) == nil {
+			t.Error("the block of before does not end when it was to end, or the new one does")
+		}
+		l.SetDuration(0)
+		if _, locked := try(t, l, "bob", home, true); locked != nil {
+			t.Error("bob is still blocked")
+		}
+	})
+}

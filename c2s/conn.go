@@ -24,6 +24,7 @@ type conn struct {
 	srv     *Server
 	stream  *stream.Conn
 	mode    Mode
+	set     *Settings
 	addr    netip.Addr
 	network netip.Prefix
 	log     *slog.Logger
@@ -48,7 +49,7 @@ type conn struct {
 }
 
 func newConn(v *Server, nc net.Conn, mode Mode) *conn {
-	c := &conn{srv: v, mode: mode, log: v.Log}
+	c := &conn{srv: v, mode: mode, set: v.settings.Load(), log: v.Log.With(slog.String("conn", newID()[:shortID]))}
 	if ap, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.addr = ap.Addr().Unmap()
 	} else {
@@ -71,6 +72,7 @@ func (c *conn) run(ctx context.Context) {
 	defer c.halt()
 	c.ctx = ctx
 	defer c.stream.Close()
+	c.log.Debug("connected", slog.String("addr", c.addr.String()))
 	err := c.negotiate(ctx)
 	if err == nil {
 		err = c.serve(ctx)
@@ -100,7 +102,7 @@ func (c *conn) serve(ctx context.Context) (err error) {
 	if c.over() { // End may have come before the deadline was lifted
 		return nil
 	}
-	if c.srv.Timeout > 0 {
+	if c.set.Timeout > 0 {
 		stop := c.watch()
 		defer stop()
 	}
@@ -112,7 +114,7 @@ func (c *conn) serve(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		if c.srv.Rates {
+		if c.set.Rates {
 			if err := c.budgets.of(el.Name.Local).wait(c.reading); err != nil {
 				return err
 			}
@@ -253,12 +255,12 @@ func (c *conn) watch() (stop func()) {
 	check := func() {
 		mu.Lock()
 		defer mu.Unlock()
-		left := c.srv.Timeout - time.Since(c.session.Seen())
+		left := c.set.Timeout - time.Since(c.session.Seen())
 		if left > 0 {
 			t.Reset(left)
 			return
 		}
-		seconds := int(c.srv.Timeout / time.Second)
+		seconds := int(c.set.Timeout / time.Second)
 		c.End(&stream.Error{
 			Condition: stream.PolicyViolation,
 			Text:      fmt.Sprintf("Logged out after %d seconds without activity.", seconds),
@@ -267,6 +269,6 @@ func (c *conn) watch() (stop func()) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	t = time.AfterFunc(c.srv.Timeout, check)
+	t = time.AfterFunc(c.set.Timeout, check)
 	return func() { t.Stop() }
 }

@@ -149,7 +149,7 @@ func TestPreAuthTotal(t *testing.T) {
 // TestAdmit: 4,096 connections may wait for their sign-in, 32 of them from one network; from this computer any number.
 func TestAdmit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t, roomOptions{Config: c2s.Config{Rates: true}})
+		r := newRoom(t, roomOptions{Config: c2s.Config{Settings: c2s.Settings{Rates: true}}})
 		var held []*c2s.Held
 		count := func(format string, n int) (admitted int) {
 			for i := range n {
@@ -215,7 +215,7 @@ func TestAdmit(t *testing.T) {
 // many, and the memory of that is bounded.
 func TestArrivals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t, roomOptions{Config: c2s.Config{Rates: true}})
+		r := newRoom(t, roomOptions{Config: c2s.Config{Settings: c2s.Settings{Rates: true}}})
 		come := func(addr string, n int) (admitted int) {
 			for range n {
 				if h, ok := r.Admit(netip.MustParseAddr(addr)); ok {
@@ -304,7 +304,7 @@ func TestBudgetOnTheWire(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRoom(t, roomOptions{Config: c2s.Config{Rates: true}}, "alice", "bob")
+				r := newRoom(t, roomOptions{Config: c2s.Config{Settings: c2s.Settings{Rates: true}}}, "alice", "bob")
 				bob, _ := r.join("bob", "b", true)
 				alice, done := r.join("alice", "a", false)
 				alice.follow()

@@ -161,7 +161,7 @@ func FuzzNegotiation(f *testing.F) {
 }
 
 func negotiate(t *testing.T, input []byte) {
-	r := newRoom(t, roomOptions{block: time.Minute, Config: c2s.Config{Timeout: 10 * time.Minute}}, "alice")
+	r := newRoom(t, roomOptions{block: time.Minute, Config: c2s.Config{Settings: c2s.Settings{Timeout: 10 * time.Minute}}}, "alice")
 	near, far := net.Pipe()
 	mode := c2s.Insecure
 	if len(input) > 0 && input[0] == 1 {

@@ -57,7 +57,7 @@ func TestTimeout(t *testing.T) {
 	for _, c := range acts {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRoom(t, roomOptions{Config: c2s.Config{Timeout: timeout}}, "alice", "bob")
+				r := newRoom(t, roomOptions{Config: c2s.Config{Settings: c2s.Settings{Timeout: timeout}}}, "alice", "bob")
 				alice, done := r.join("alice", "a", true)
 				began := time.Now()
 				hers := alice.follow()
@@ -97,7 +97,7 @@ func TestTimeout(t *testing.T) {
 // TestTimeoutPerSession: what somebody does on one device does not keep another one.
 func TestTimeoutPerSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t, roomOptions{Config: c2s.Config{Timeout: time.Minute}}, "alice")
+		r := newRoom(t, roomOptions{Config: c2s.Config{Settings: c2s.Settings{Timeout: time.Minute}}}, "alice")
 		desk, gone := r.join("alice", "desk", true)
 		phone, done := r.join("alice", "phone", true)
 		read := desk.follow()

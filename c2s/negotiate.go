@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"strings"
 	"time"
@@ -20,6 +21,9 @@ const nsRegister = "jabber:iq:register"
 
 // newID is an identifier that nobody can guess: 128 bits.
 func newID() string { return rand.Text() }
+
+// shortID is how much of an identifier tells the connections in a log apart.
+const shortID = 8
 
 // negotiate brings the connection from its first byte to a bound session (RFC 6120 §4 to §7). All of it has to
 // happen within preAuthTime.
@@ -143,8 +147,8 @@ func (c *conn) bind(ctx context.Context) error {
 		xml.New("urn:xmpp:features:rosterver", "ver"),    // RFC 6121 §2.6.1
 		xml.New("urn:xmpp:features:pre-approval", "sub"), // §3.4
 	}
-	if c.srv.Caps != nil {
-		offers = append(offers, c.srv.Caps)
+	if c.set.Caps != nil {
+		offers = append(offers, c.set.Caps)
 	}
 	if err := c.stream.Send(stream.Features(offers...)); err != nil {
 		return err
@@ -195,11 +199,12 @@ func (c *conn) bindAs(ctx context.Context, st *stanza.Stanza, request *xml.Eleme
 		return false, fmt.Errorf("c2s: bind: %w", err)
 	}
 	c.session = s
+	c.log.Debug("session bound", slog.String("jid", s.JID().String()))
 	bound := xml.New(stream.NSBind, "bind").With(xml.New(stream.NSBind, "jid").WithText(s.JID().String()))
 	s.Reply(st.Result(bound))
 	c.stream.SetTotal(-1)
 	c.stream.SetLimits(xml.Limits{
-		Bytes: c.srv.Stanza, Depth: 64, Elements: 4096, Attrs: 64, Declarations: 32, Name: 256, Value: 32 << 10,
+		Bytes: c.set.Stanza, Depth: 64, Elements: 4096, Attrs: 64, Declarations: 32, Name: 256, Value: 32 << 10,
 	})
 	c.srv.signed(c)
 	s.Attach(c.reading, c)

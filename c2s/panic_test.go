@@ -116,7 +116,7 @@ func (register) Handle(context.Context, *xml.Element, netip.Addr) (*xml.Element,
 
 // TestPanicBeforeSignIn: the same before there is a session.
 func TestPanicBeforeSignIn(t *testing.T) {
-	r := newRoom(t, roomOptions{Config: c2s.Config{Register: register{}}}, "alice")
+	r := newRoom(t, roomOptions{Config: c2s.Config{Settings: c2s.Settings{Register: register{}}}}, "alice")
 	p, done := r.connect(c2s.Insecure)
 	p.toSASL()
 	p.send("<iq type='get' id='r'><query xmlns='jabber:iq:register'/></iq>")

@@ -68,13 +68,13 @@ func newRoom(t testing.TB, o roomOptions, names ...string) *room {
 	}
 	hall, err := im.New(im.Config{
 		Domain: "localhost", Store: st, Directory: directory{accounts}, Everyone: accounts.Everyone, Log: log,
-		BlockedSender: im.Explicit, Sessions: 20, Outbox: o.outbox,
+		Settings: im.Settings{BlockedSender: im.Explicit, Sessions: 20, Outbox: o.outbox},
 	})
 	must(err)
 	must(hall.Use(append([]im.Extension{archive.New(true), ping.New()}, o.exts...)...))
 	o.Domain, o.Hall, o.Accounts, o.Lockout, o.Log = "localhost", hall, accounts, lockout, log
-	if o.Stanza == 0 {
-		o.Stanza = 256 << 10
+	if o.Settings.Stanza == 0 {
+		o.Settings.Stanza = 256 << 10
 	}
 	r := &room{Server: c2s.New(o.Config), t: t, ctx: ctx}
 	for _, name := range names {

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"parley/auth"
@@ -49,20 +50,25 @@ type Registrar interface {
 	Handle(ctx context.Context, el *xml.Element, remote netip.Addr) (*xml.Element, error)
 }
 
-// Config is what the listeners need. All of it is fixed.
+// Config is what the listeners need.
 type Config struct {
 	Domain   string
 	Hall     *im.Server
 	Accounts *auth.Accounts
 	Lockout  *auth.Lockout
+	Legacy   bool        // inside TLS, SCRAM-SHA-1 and PLAIN are offered too
+	TLS      *tls.Config // for STARTTLS and direct TLS
+	Log      *slog.Logger
+	Settings Settings // at first; see Change
+}
+
+// Settings are what can change while the server runs. A connection keeps those that it has begun with.
+type Settings struct {
 	Register Registrar     // may be nil
-	Legacy   bool          // inside TLS, SCRAM-SHA-1 and PLAIN are offered too
-	TLS      *tls.Config   // for STARTTLS and direct TLS
 	Caps     *xml.Element  // XEP-0115: announced in the stream features; may be nil
 	Timeout  time.Duration // a session whose person does nothing for so long is ended; 0: never
 	Stanza   int           // bytes a stanza may have
 	Rates    bool          // bound the rate of messages and connections
-	Log      *slog.Logger
 }
 
 // Mode says how a listener's connections are protected.
@@ -78,7 +84,8 @@ const (
 // Server accepts connections of clients.
 type Server struct {
 	Config
-	wg sync.WaitGroup
+	wg       sync.WaitGroup
+	settings atomic.Pointer[Settings] // what it points to is not changed
 
 	mu       sync.Mutex
 	conns    map[*conn]struct{}   // guarded by mu: all of them
@@ -90,8 +97,13 @@ type Server struct {
 
 // New is a Server without listeners.
 func New(c Config) *Server {
-	return &Server{Config: c, conns: map[*conn]struct{}{}, unsigned: map[netip.Prefix]int{}, arrivals: arrivals{}}
+	v := &Server{Config: c, conns: map[*conn]struct{}{}, unsigned: map[netip.Prefix]int{}, arrivals: arrivals{}}
+	v.Change(c.Settings)
+	return v
 }
+
+// Change replaces the settings, for connections that come from now on.
+func (v *Server) Change(s Settings) { v.settings.Store(&s) }
 
 // Serve accepts connections on ln until it is closed, and then returns nil. Shutdown waits for the connections.
 func (v *Server) Serve(ctx context.Context, ln net.Listener, mode Mode) error {
@@ -141,7 +153,7 @@ func (v *Server) admit(c *conn) bool {
 	if v.closing || v.waiting >= maxUnsigned {
 		return false
 	}
-	if v.Rates && !c.addr.IsLoopback() && (v.unsigned[c.network] >= maxUnsignedPer || !v.arrivals.come(c.network, time.Now())) {
+	if c.set.Rates && !c.addr.IsLoopback() && (v.unsigned[c.network] >= maxUnsignedPer || !v.arrivals.come(c.network, time.Now())) {
 		return false
 	}
 	v.wg.Add(1)

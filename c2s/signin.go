@@ -28,7 +28,7 @@ func (c *conn) signIn(ctx context.Context) error {
 		mechanisms = mechanisms.With(xml.New(stream.NSSASL, "mechanism").WithText(name))
 	}
 	offers := []*xml.Element{mechanisms}
-	if c.srv.Register != nil {
+	if c.set.Register != nil {
 		offers = append(offers, xml.New("http://jabber.org/features/iq-register", "register"))
 	}
 	if err := c.stream.Send(stream.Features(offers...)); err != nil {
@@ -39,7 +39,7 @@ func (c *conn) signIn(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if el.Name == (xml.Name{Space: stanza.NSClient, Local: "iq"}) && c.srv.Register != nil {
+		if el.Name == (xml.Name{Space: stanza.NSClient, Local: "iq"}) && c.set.Register != nil {
 			if err := c.register(ctx, el); err != nil {
 				return err
 			}
@@ -232,7 +232,7 @@ func (c *conn) register(ctx context.Context, el *xml.Element) error {
 	if err != nil || !st.IsRequest() || !st.Has(nsRegister, "query") {
 		return &stream.Error{Condition: stream.NotAuthorized, Text: "Sign in first."}
 	}
-	result, err := c.srv.Register.Handle(ctx, el, c.addr)
+	result, err := c.set.Register.Handle(ctx, el, c.addr)
 	var no *stanza.Error
 	switch {
 	case errors.As(err, &no):

@@ -7,6 +7,7 @@ package config
 import (
 	"net"
 	"net/netip"
+	"reflect"
 	"strconv"
 )
 
@@ -94,7 +95,8 @@ type Contact struct {
 
 // Log says what is written to the log.
 type Log struct {
-	Level string `toml:"level"` // debug, info, warn, error
+	Level  string `toml:"level"`  // debug, info, warn, error
+	Format string `toml:"format"` // text, json
 }
 
 // Default returns the built-in values: everything but Data, which depends on the environment (see Load).
@@ -115,6 +117,26 @@ func Default() Config {
 func (c Config) Asked(key string) bool {
 	_, ok := c.origins[key]
 	return ok
+}
+
+// Origin tells where the value of the setting with that key came from.
+func (c Config) Origin(key string) Origin { return c.origins[key].Origin }
+
+// Reload returns c with those values of next that a running server can take over. Of the settings that differ, taken
+// has the keys of those, and later the keys of those that need a restart.
+func (c Config) Reload(next Config) (now Config, taken, later []string) {
+	now = c
+	for _, s := range Settings() {
+		switch {
+		case reflect.DeepEqual(s.Value(c), s.Value(next)):
+		case !s.Reload:
+			later = append(later, s.Key)
+		default:
+			taken = append(taken, s.Key)
+			reflect.ValueOf(s.field(&now)).Elem().Set(reflect.ValueOf(s.field(&next)).Elem())
+		}
+	}
+	return now, taken, later
 }
 
 // Addresses returns the addresses to listen on, without port, and whether they were asked for. Those that were

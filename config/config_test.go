@@ -88,21 +88,39 @@ func TestFourPlaces(t *testing.T) {
 			if got := value(none, s); !reflect.DeepEqual(got, value(def, s)) || none.Asked(s.Key) {
 				t.Errorf("default is %v, want %v", got, value(def, s))
 			}
+			from := func(c Config, want Origin) {
+				t.Helper()
+				if got := c.Origin(s.Key); got != want {
+					t.Errorf("came from %+v, want %+v", got, want)
+				}
+			}
+			from(none, Origin{})
 
-			file := write(t, tomlLine(s, one))
+			file := write(t, "# comment\n\n"+tomlLine(s, one))
 			fromFile, err := Load(Sources{File: file})
 			if err != nil || !reflect.DeepEqual(value(fromFile, s), value(wantOne, s)) || !fromFile.Asked(s.Key) {
 				t.Errorf("file gives %v, %v; want %v", value(fromFile, s), err, one)
+			}
+			from(fromFile, Origin{File: file, Line: 3})
+			if section, key, dotted := strings.Cut(s.Key, "."); dotted {
+				file := write(t, "["+section+"]\n"+strings.Replace(tomlLine(s, one), s.Key, key, 1))
+				c, err := Load(Sources{File: file})
+				if err != nil || !reflect.DeepEqual(value(c, s), value(wantOne, s)) {
+					t.Errorf("file with the section gives %v, %v; want %v", value(c, s), err, one)
+				}
+				from(c, Origin{File: file, Line: 2})
 			}
 			fromEnv, err := Load(Sources{File: file, Getenv: env(s.Env(), two)})
 			if err != nil || !reflect.DeepEqual(value(fromEnv, s), value(wantTwo, s)) {
 				t.Errorf("environment over file gives %v, %v; want %v", value(fromEnv, s), err, two)
 			}
+			from(fromEnv, Origin{Env: s.Env()})
 			fromFlag, err := Load(Sources{Getenv: env(s.Env(), two),
 				Args: map[string]Arg{s.Key: {Text: one, Name: "--" + s.Flag()}}})
 			if err != nil || !reflect.DeepEqual(value(fromFlag, s), value(wantOne, s)) {
 				t.Errorf("flag over environment gives %v, %v; want %v", value(fromFlag, s), err, one)
 			}
+			from(fromFlag, Origin{Arg: "--" + s.Flag()})
 		})
 	}
 }
@@ -230,8 +248,14 @@ func TestBadFiles(t *testing.T) {
 		{"fraction", "port = 5222.5\n", `config line 1: port must be a number from 1 to 65535, in FILE`, "for example:  port = 5222"},
 		{"text", "domain = 5\n", `config line 1: domain must be a text in quotes, in FILE`, `for example:  domain = "chat.example.org"`},
 		{"list", "listen = '::1'\n", `config line 1: listen must be a list of texts, in FILE`, `for example:  listen = ["0.0.0.0"]`},
-		{"value for a section", "auth = 7\n", `config line 1: "auth" cannot have this value, in FILE`, "All keys: parley help config"},
-		{"too large", "port = 70000\n", "port in FILE must be a number from 1 to 65535, not 70000", "for example:  port = 5222"},
+		{"value for a section", "auth = 7\n", `config line 1: "auth" must be a section, in FILE`, "for example:  auth.iterations = 100000"},
+		{"section for a value", "[port]\nx = 1\n", "config line 1: port must be a number from 1 to 65535, in FILE", "for example:  port = 5222"},
+		{"value in a list", "listen = ['::1', 5]\n", `config line 1: listen must be a list of texts, in FILE`, `for example:  listen = ["0.0.0.0"]`},
+		{"capitals", "Port = 5222\n", `config line 1: unknown key "Port" in FILE`, `did you mean "port"?  All keys: parley help config`},
+		{"in a list", "port = 5222\nlisten = ['::1', 'here']\n", `config line 2: listen must be an IP address of this computer, not "here", in FILE`, `for example:  listen = ["0.0.0.0"]`},
+		{"inline table", "\nlimits = {sessions = 3, sesions = 4}\n", `config line 2: unknown key "limits.sesions" in FILE`, `did you mean "limits.sessions"?  All keys: parley help config`},
+		{"list of tables", "[[log]]\nlevel = 'info'\n", `config line 1: "log" must be a section, in FILE`, `for example:  log.level = "info"`},
+		{"too large", "port = 70000\n", "config line 1: port must be a number from 1 to 65535, not 70000, in FILE", "for example:  port = 5222"},
 		{"not TOML", "port 5222\n", "config line 1: this is not TOML, in FILE", `a line looks like  domain = "chat.example.org"`},
 		{"twice", "port = 1\nport = 2\n", "config line 2: this is not TOML, in FILE", `a line looks like  domain = "chat.example.org"`},
 	}

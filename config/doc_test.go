@@ -59,6 +59,13 @@ Names follow one rule: the flag is the key with ` + "`-`" + ` for ` + "`.` and `
 bytes, lists on the command line and in the environment have commas between their parts. A key of the file that does
 not exist is an error that names the line and the nearest key.
 
+- ` + "`parley config init FILE`" + ` writes a file with all of them, commented out.
+- ` + "`parley config validate FILE`" + ` says everything that is wrong with a file.
+- ` + "`parley config show --origin`" + ` says what holds, and where it came from.
+
+A running server reads the file again at SIGHUP, takes over the settings marked "reload" and says in its log what it took over
+and what needs a restart; a file with a fault changes nothing. Connections keep what they have begun with.
+
 `
 
 const ending = `
@@ -93,10 +100,10 @@ func document() string {
 			if name != "" {
 				title = "`[" + name + "]`"
 			}
-			fmt.Fprintf(&b, "%s## %s\n\n| Key | Default | Values | Meaning |\n| --- | --- | --- | --- |\n",
+			fmt.Fprintf(&b, "%s## %s\n\n| Key | Default | Values | Reload | Meaning |\n| --- | --- | --- | --- | --- |\n",
 				map[bool]string{true: "\n"}[b.Len() > len(introduction)], title)
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", s.Key, fallback(s), values(s), s.Doc)
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", s.Key, fallback(s), values(s), map[bool]string{true: "yes"}[s.Reload], s.Doc)
 	}
 	b.WriteString("\n## Names elsewhere\n\n| Key | Environment | Flag |\n| --- | --- | --- |\n")
 	for _, s := range Settings() {

@@ -23,63 +23,127 @@ type Arg struct {
 	Example string // a command line that is right; empty: the flag with a good value
 }
 
-// origin tells where a value came from.
+// Origin tells where the value of a setting came from. The zero value is the default.
+type Origin struct {
+	File string // path of the TOML file, and
+	Line int    // its line
+	Env  string // name of the variable
+	Arg  string // what it is called on the command line: "--port", or "PORT" for a word
+}
+
+// String names the place as people do: "default", "line 3 of parley.toml", "PARLEY_PORT", "--port".
+func (o Origin) String() string {
+	switch {
+	case o.File != "":
+		return fmt.Sprintf("line %d of %s", o.Line, o.File)
+	case o.Env != "":
+		return o.Env
+	case o.Arg != "":
+		return o.Arg
+	}
+	return "default"
+}
+
+// origin is an Origin with what a fault needs.
 type origin struct {
-	name    string // as a person would call it there: "--port", "PARLEY_PORT", "port in parley.toml"
+	Origin
+	name    string // as a person would call the setting there: "--port", "PARLEY_PORT", "port"
 	example string // a good value in the same place
-	usage   bool
 }
 
 // Load reads all sources, the stronger over the weaker, over the defaults, and brings the values into their
-// normal form. It returns an *Error for what cannot be read at all; Validate says what else is wrong.
+// normal form. It returns an *Error for the first thing that cannot be read at all; Validate says what else is wrong.
 func Load(src Sources) (Config, error) {
+	c, faults := read(src)
+	if len(faults) > 0 {
+		return Config{}, summary(faults)
+	}
+	return c, nil
+}
+
+// Check reads all sources like Load, and returns everything that is wrong with them: what cannot be read, and what
+// Validate would find.
+func Check(src Sources) (Config, []*Error) {
+	c, faults := read(src)
+	return c, append(faults, c.faults()...)
+}
+
+// summary is the first of several faults, with the unknown keys that follow it if it is one: of those there are often
+// several.
+func summary(faults []*Error) *Error {
+	first := *faults[0]
+	if !strings.Contains(first.What, ": unknown key ") {
+		return &first
+	}
+	n := 0
+	for _, e := range faults[1:] {
+		line, key, ok := strings.Cut(e.What, ": unknown key ")
+		if !ok {
+			continue
+		}
+		key, _, _ = strings.Cut(key, " in ")
+		switch n++; {
+		case n == 1:
+			first.Why = "it is not the only one:"
+		case n > 5:
+			first.Why += ", …"
+			return &first
+		default:
+			first.Why += ","
+		}
+		first.Why += fmt.Sprintf(" %s in line %s", key, strings.TrimPrefix(line, "config line "))
+	}
+	return &first
+}
+
+// read reads all sources. Values that cannot be read are faults, and their settings keep what is weaker.
+func read(src Sources) (Config, []*Error) {
 	getenv := src.Getenv
 	if getenv == nil {
 		getenv = func(string) string { return "" }
 	}
 	c := Default()
 	c.origins = map[string]origin{}
+	var faults []*Error
 	if src.File != "" {
-		if err := c.readFile(src.File); err != nil {
-			return Config{}, err
-		}
+		faults = c.readFile(src.File)
 	}
 	for _, s := range Settings() {
 		if text := getenv(s.Env()); text != "" {
-			o := origin{name: s.Env(), example: s.Env() + "=" + s.example()}
-			if err := c.give(s, text, o); err != nil {
-				return Config{}, err
-			}
+			o := origin{Origin: Origin{Env: s.Env()}, name: s.Env(), example: s.Env() + "=" + s.example()}
+			faults = append(faults, c.give(s, text, o)...)
 		}
 		if arg, ok := src.Args[s.Key]; ok {
-			o := origin{name: arg.Name, example: arg.Example, usage: true}
+			o := origin{Origin: Origin{Arg: arg.Name}, name: arg.Name, example: arg.Example}
 			if o.example == "" {
 				o.example = "--" + s.Flag() + " " + s.example()
 			}
-			if err := c.give(s, arg.Text, o); err != nil {
-				return Config{}, err
-			}
+			faults = append(faults, c.give(s, arg.Text, o)...)
 		}
 	}
 	for _, s := range Settings() {
 		s.tidy(&c)
 	}
 	c.Data = dataDir(c.Data, getenv)
-	return c, nil
+	return c, faults
 }
 
 // give parses one value and remembers where it came from.
-func (c *Config) give(s Setting, text string, o origin) error {
+func (c *Config) give(s Setting, text string, o origin) []*Error {
 	if problem := s.set(c, text); problem != "" {
-		return o.fault(problem)
+		return []*Error{o.fault(problem)}
 	}
 	c.origins[s.Key] = o
 	return nil
 }
 
 // fault makes the error about a value that came from here.
-func (o origin) fault(problem string) error {
-	return &Error{What: o.name + " " + problem, Fix: "for example:  " + o.example, Usage: o.usage}
+func (o origin) fault(problem string) *Error {
+	e := &Error{What: o.name + " " + problem, Fix: "for example:  " + o.example, Usage: o.Arg != ""}
+	if o.File != "" {
+		e.What = inFile(o.File, o.Line, e.What)
+	}
+	return e
 }
 
 // example returns a good value as it would be typed.
@@ -111,8 +175,8 @@ func dataDir(given string, getenv func(string) string) string {
 	return filepath.Join(home, ".local", "share", "parley")
 }
 
-// readFile takes over the settings of a TOML file.
-func (c *Config) readFile(path string) error {
+// readFile takes over the settings of a TOML file, and returns what is wrong with it.
+func (c *Config) readFile(path string) []*Error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		var at *fs.PathError
@@ -120,8 +184,8 @@ func (c *Config) readFile(path string) error {
 		if errors.As(err, &at) {
 			why = at.Err.Error()
 		}
-		return &Error{What: fmt.Sprintf("cannot read the configuration file %s", path), Why: why,
-			Fix: "give the right name with  --config FILE  or leave it out"}
+		return []*Error{{What: fmt.Sprintf("cannot read the configuration file %s", path), Why: why,
+			Fix: "give the right name with  --config FILE  or leave it out"}}
 	}
 	return c.decode(path, text)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"reflect"
 	"strconv"
 	"strings"
 	"unicode"
@@ -38,6 +39,7 @@ type Setting struct {
 	Example  string   // a good value, as it would be typed; empty: Default is one
 	Min, Max int      // of Number and Seconds
 	Choices  []string // of Choice
+	Reload   bool     // a running server takes a new value over (SIGHUP); else it counts from the next start
 
 	field func(*Config) any         // pointer into the struct: *int, *string, *bool or *[]string
 	check func(value string) string // of Text and each of List: "" or what is wrong ("must be …")
@@ -64,10 +66,10 @@ func general() []Setting {
 		{Key: "port", Kind: Number, Default: "5222", Min: 1, Max: 65535,
 			Doc:   "TCP port for apps (STARTTLS); also the first word after `parley server`.",
 			field: func(c *Config) any { return &c.Port }},
-		{Key: "block_duration", Kind: Seconds, Default: "60", Max: tenYears,
+		{Key: "block_duration", Kind: Seconds, Default: "60", Max: tenYears, Reload: true,
 			Doc:   "How long three wrong passwords lock a sign-in (0: not at all); also the second word after `parley server`.",
 			field: func(c *Config) any { return &c.BlockDuration }},
-		{Key: "timeout", Kind: Seconds, Default: "0", Max: tenYears,
+		{Key: "timeout", Kind: Seconds, Default: "0", Max: tenYears, Reload: true,
 			Doc:   "Who does nothing for so long is signed out (0: nobody is); also the third word after `parley server`.",
 			field: func(c *Config) any { return &c.Timeout }},
 		{Key: "domain", Kind: Text, Default: "localhost", Example: "chat.example.org",
@@ -85,7 +87,7 @@ func general() []Setting {
 		{Key: "insecure_listen", Kind: Text, Unset: "none", Example: "127.0.0.1:5322",
 			Doc:   "One more listener, without TLS, for tests and measurements. Loopback addresses only.",
 			field: func(c *Config) any { return &c.InsecureListen }, check: checkInsecure},
-		{Key: "registration", Kind: Choice, Default: "auto", Choices: []string{"auto", "open", "closed"},
+		{Key: "registration", Kind: Choice, Default: "auto", Choices: []string{"auto", "open", "closed"}, Reload: true,
 			Doc:   "Who may make an account from a client: `open` everybody, `closed` nobody, `auto` everybody while only this computer can connect.",
 			field: func(c *Config) any { return &c.Registration }},
 		{Key: "contacts", Kind: Choice, Default: "everyone", Choices: []string{"everyone", "roster"},
@@ -94,7 +96,7 @@ func general() []Setting {
 		{Key: "archive", Kind: Choice, Default: "on", Choices: []string{"on", "off"},
 			Doc:   "`on` keeps every message in both accounts' archives; `off` keeps only what nobody was there to take.",
 			field: func(c *Config) any { return &c.Archive }},
-		{Key: "blocked_sender", Kind: Choice, Default: "explicit", Choices: []string{"explicit", "discreet", "silent"},
+		{Key: "blocked_sender", Kind: Choice, Default: "explicit", Choices: []string{"explicit", "discreet", "silent"}, Reload: true,
 			Doc:   "What somebody who is blocked hears: `explicit` that the recipient has blocked them, `discreet` only that it cannot be delivered, `silent` nothing.",
 			field: func(c *Config) any { return &c.BlockedSender }},
 	}
@@ -114,10 +116,10 @@ func sections() []Setting {
 		{Key: "broadcast.enabled", Kind: Switch, Default: "true",
 			Doc:   "Offer `broadcast`.",
 			field: func(c *Config) any { return &c.Broadcast.Enabled }},
-		{Key: "broadcast.burst", Kind: Number, Default: "10", Min: 1, Max: 100000,
+		{Key: "broadcast.burst", Kind: Number, Default: "10", Min: 1, Max: 100000, Reload: true,
 			Doc:   "Broadcasts that an account may send at once.",
 			field: func(c *Config) any { return &c.Broadcast.Burst }},
-		{Key: "broadcast.every", Kind: Seconds, Default: "5", Max: tenYears,
+		{Key: "broadcast.every", Kind: Seconds, Default: "5", Max: tenYears, Reload: true,
 			Doc:   "After those, one more is allowed each time so long has passed (0: no limit).",
 			field: func(c *Config) any { return &c.Broadcast.Every }},
 		{Key: "whoelse.enabled", Kind: Switch, Default: "true",
@@ -126,22 +128,22 @@ func sections() []Setting {
 		{Key: "whoelsesince.enabled", Kind: Switch, Default: "true",
 			Doc:   "Offer `whoelsesince`.",
 			field: func(c *Config) any { return &c.Whoelsesince.Enabled }},
-		{Key: "tls.cert", Kind: Text, Unset: "a self-signed key made at the first start", Example: "/etc/parley/cert.pem",
+		{Key: "tls.cert", Kind: Text, Unset: "a self-signed key made at the first start", Example: "/etc/parley/cert.pem", Reload: true,
 			Doc:   "File with the certificate and its chain (PEM).",
 			field: func(c *Config) any { return &c.TLS.Cert }},
-		{Key: "tls.key", Kind: Text, Unset: "as above", Example: "/etc/parley/key.pem",
+		{Key: "tls.key", Kind: Text, Unset: "as above", Example: "/etc/parley/key.pem", Reload: true,
 			Doc:   "File with the private key of that certificate (PEM).",
 			field: func(c *Config) any { return &c.TLS.Key }},
-		{Key: "limits.rates", Kind: Switch, Default: "true",
+		{Key: "limits.rates", Kind: Switch, Default: "true", Reload: true,
 			Doc:   "Limit messages, connections and registrations per second. `false` is for measurements.",
 			field: func(c *Config) any { return &c.Limits.Rates }},
-		{Key: "limits.stanza_bytes", Kind: Number, Default: "262144", Min: 10000, Max: 16 << 20,
+		{Key: "limits.stanza_bytes", Kind: Number, Default: "262144", Min: 10000, Max: 16 << 20, Reload: true,
 			Doc:   "Largest stanza taken from a client that is signed in, in bytes.",
 			field: func(c *Config) any { return &c.Limits.StanzaBytes }},
-		{Key: "limits.sessions", Kind: Number, Default: "20", Min: 1, Max: 1000,
+		{Key: "limits.sessions", Kind: Number, Default: "20", Min: 1, Max: 1000, Reload: true,
 			Doc:   "Clients that may be signed in to one account at the same time.",
 			field: func(c *Config) any { return &c.Limits.Sessions }},
-		{Key: "limits.outbox_bytes", Kind: Number, Default: "262144", Min: 16384, Max: 64 << 20,
+		{Key: "limits.outbox_bytes", Kind: Number, Default: "262144", Min: 16384, Max: 64 << 20, Reload: true,
 			Doc:   "Bytes that may wait for one client in memory; a client further behind is fed from the archive.",
 			field: func(c *Config) any { return &c.Limits.OutboxBytes }},
 		contact("abuse", "Where people complain of others: `mailto:`, `xmpp:` or `https:` addresses that clients show.",
@@ -150,9 +152,12 @@ func sections() []Setting {
 		contact("support", "Where people get help; likewise.", func(c *Config) any { return &c.Contact.Support }),
 		contact("security", "Where weaknesses of the server are reported; likewise.", func(c *Config) any { return &c.Contact.Security }),
 		contact("feedback", "Where people say what they think of the server; likewise.", func(c *Config) any { return &c.Contact.Feedback }),
-		{Key: "log.level", Kind: Choice, Default: "info", Choices: []string{"debug", "info", "warn", "error"},
+		{Key: "log.level", Kind: Choice, Default: "info", Choices: []string{"debug", "info", "warn", "error"}, Reload: true,
 			Doc:   "The least that is written to the log. At a terminal it is `warn` unless it is given.",
 			field: func(c *Config) any { return &c.Log.Level }},
+		{Key: "log.format", Kind: Choice, Default: "text", Choices: []string{"text", "json"},
+			Doc:   "How a line of the log is written: `text` as key=value, `json` as one JSON object.",
+			field: func(c *Config) any { return &c.Log.Format }},
 	}
 }
 
@@ -192,6 +197,17 @@ func (s Setting) set(c *Config, text string) string {
 	}
 	return ""
 }
+
+// reset gives the setting its default in c.
+func (s Setting) reset(c *Config) {
+	reflect.ValueOf(s.field(c)).Elem().SetZero()
+	if s.Default != "" {
+		s.set(c, s.Default)
+	}
+}
+
+// Value returns the setting's value in c: an int, a bool, a string or a []string.
+func (s Setting) Value(c Config) any { return reflect.ValueOf(s.field(&c)).Elem().Interface() }
 
 // tidy brings the value into its normal form.
 func (s Setting) tidy(c *Config) {

@@ -56,9 +56,9 @@ func build(t testing.TB, c im.Config, accounts names, exts ...im.Extension) *im.
 	})
 	c.Domain, c.Store, c.Directory = "localhost", st, accounts
 	c.Log = slog.New(slog.DiscardHandler)
-	c.BlockedSender, c.Sessions = im.Explicit, 20
-	if c.Outbox == 0 {
-		c.Outbox = 256 << 10
+	c.Settings.BlockedSender, c.Settings.Sessions = im.Explicit, 20
+	if c.Settings.Outbox == 0 {
+		c.Settings.Outbox = 256 << 10
 	}
 	v, err := im.New(c)
 	if err != nil {

@@ -161,10 +161,10 @@ func (a *Account) miss(ctx context.Context, d *Delivery) error {
 // errBlocked is what the sender of st learns when the recipient has blocked him (XEP-0191 §3.5;
 // docs/protocol.md, "Blocking").
 func (v *Server) errBlocked(st *stanza.Stanza) error {
-	if st.Kind == stanza.Message && v.policy == Silent {
+	if st.Kind == stanza.Message && v.settings.Load().BlockedSender == Silent {
 		return ErrDrop
 	}
-	if st.Kind == stanza.Message && v.policy == Explicit {
+	if st.Kind == stanza.Message && v.settings.Load().BlockedSender == Explicit {
 		return stanza.Bad(stanza.ServiceUnavailable, "Your message could not be delivered as the recipient has blocked you.")
 	}
 	return stanza.Bad(stanza.ServiceUnavailable, "")

@@ -35,7 +35,7 @@ const (
 	Silent   BlockedSender = "silent"   // nothing at all
 )
 
-// Config is what the hall needs. All of it is fixed.
+// Config is what the hall needs.
 type Config struct {
 	Domain    string
 	Store     *store.Store
@@ -46,9 +46,14 @@ type Config struct {
 	Locked   func(localpart string) bool // nobody may bind a session to it; asked with a lock held; may be nil
 	Log      *slog.Logger
 
+	Settings Settings // at first; see Change
+}
+
+// Settings are what can change while the hall works.
+type Settings struct {
 	BlockedSender BlockedSender
 	Sessions      int // how many sessions an account may have
-	Outbox        int // bytes that may wait for a session which does not read
+	Outbox        int // bytes that may wait for a session which does not read; counts for sessions to come
 }
 
 // Server is the hall.
@@ -60,9 +65,6 @@ type Server struct {
 	everyone  func() ([]string, string) // nil: see Config
 	locked    func(string) bool
 	log       *slog.Logger
-	policy    BlockedSender
-	sessions  int
-	outbox    int
 
 	// fixed after Use
 	extensions []Extension
@@ -76,7 +78,8 @@ type Server struct {
 
 	table table
 
-	agreeing sync.Mutex // held while two accounts agree what they see of each other; ranks before account.mu
+	settings atomic.Pointer[Settings] // what it points to is not changed
+	agreeing sync.Mutex               // held while two accounts agree what they see of each other; ranks before account.mu
 
 	present   atomic.Pointer[[]*Account] // who is online; copy-on-write
 	presentMu sync.Mutex                 // guards the writing of present; ranks after account.mu
@@ -92,13 +95,16 @@ func New(c Config) (*Server, error) {
 	}
 	v := &Server{
 		domain: domain, store: c.Store, directory: c.Directory, everyone: c.Everyone, locked: c.Locked, log: c.Log,
-		policy: c.BlockedSender, sessions: c.Sessions, outbox: c.Outbox,
 		answers: map[answerKey]*Answer{},
 	}
+	v.Change(c.Settings)
 	v.table.init()
 	v.present.Store(new([]*Account))
 	return v, nil
 }
+
+// Change replaces the settings.
+func (v *Server) Change(s Settings) { v.settings.Store(&s) }
 
 // Use compiles the extensions, in their order. It fails when two of them answer the same payload.
 func (v *Server) Use(exts ...Extension) error {
@@ -223,7 +229,7 @@ func (v *Server) Bind(ctx context.Context, localpart, resource string) (*Session
 	}
 	s := &Session{srv: v, account: a, jid: full}
 	s.seen.Store(time.Now().UnixNano())
-	s.out.limit = v.outbox
+	s.out.limit = v.settings.Load().Outbox
 	s.out.room = make(chan struct{}, 1)
 	for {
 		if old := a.session(full.Resource()); old != nil {
@@ -252,7 +258,7 @@ func (a *Account) admit(s *Session) (again bool, err error) {
 		return false, ErrNoAccount
 	case a.srv.locked != nil && a.srv.locked(a.jid.Local()): // likewise
 		return false, ErrLocked
-	case len(list) >= a.srv.sessions:
+	case len(list) >= a.srv.settings.Load().Sessions:
 		return false, ErrTooMany
 	}
 	next := append(slices.Clone(list), s)

@@ -20,9 +20,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"parley/c2s"
 	"parley/config"
-	"parley/ext/register"
 	"parley/store"
 )
 
@@ -110,45 +108,65 @@ func record(ctx context.Context, st *store.Store, key, value string) error {
 	return nil
 }
 
-// registrar lets strangers make accounts, where that is allowed.
-func (s *Server) registrar() c2s.Registrar {
-	if !s.config.RegistrationOpen() {
-		return nil
+// certificate reads the configured certificate, or the self-signed one of the data directory, which is made when it is
+// not there.
+func (s *Server) certificate(c config.Config) (pair *tls.Certificate, made bool, err error) {
+	certFile, keyFile := certificateFiles(c)
+	switch {
+	case c.TLS.Cert != "":
+	case !s.kept && s.pair.Load() != nil:
+		return s.pair.Load(), false, nil
+	case !s.kept:
+		certPEM, keyPEM, err := selfSigned(c.Domain)
+		if err != nil {
+			return nil, false, err
+		}
+		pair, err := tls.X509KeyPair(certPEM, keyPEM)
+		return &pair, false, err
+	default:
+		if known, err := tls.LoadX509KeyPair(certFile, keyFile); errors.Is(err, fs.ErrNotExist) ||
+			err == nil && known.Leaf.VerifyHostname(c.Domain) != nil { // made while the domain was another one
+			if err := makeKey(certFile, keyFile, c.Domain); err != nil {
+				return nil, false, err
+			}
+			made = true
+		}
 	}
-	r := register.NewStranger(s.accounts)
-	r.Unlimited = !s.config.Limits.Rates
-	return r
+	loaded, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return nil, false, &CertificateError{Cert: certFile, Key: keyFile, Err: err}
+	}
+	return &loaded, made, nil
 }
 
-// certificate reads the configured certificate, or the self-signed one of the data directory, which is made at the
-// first start.
-func (s *Server) certificate(kept bool) (*tls.Certificate, error) {
-	certFile, keyFile := s.config.TLS.Cert, s.config.TLS.Key
-	if certFile == "" {
-		certFile, keyFile = filepath.Join(s.config.Data, certName), filepath.Join(s.config.Data, keyName)
-		if !kept {
-			certPEM, keyPEM, err := selfSigned(s.config.Domain)
-			if err != nil {
-				return nil, err
-			}
-			pair, err := tls.X509KeyPair(certPEM, keyPEM)
-			s.facts.Fingerprint = Fingerprint(&pair)
-			return &pair, err
-		}
-		if known, err := tls.LoadX509KeyPair(certFile, keyFile); errors.Is(err, fs.ErrNotExist) ||
-			err == nil && known.Leaf.VerifyHostname(s.config.Domain) != nil { // made while the domain was another one
-			if err := makeKey(certFile, keyFile, s.config.Domain); err != nil {
-				return nil, err
-			}
-			s.facts.KeyNew = true
-		}
+// certificateFiles are the files of the server's certificate and its key.
+func certificateFiles(c config.Config) (cert, key string) {
+	if c.TLS.Cert != "" {
+		return c.TLS.Cert, c.TLS.Key
 	}
-	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	return filepath.Join(c.Data, certName), filepath.Join(c.Data, keyName)
+}
+
+// KeyFingerprint is the Fingerprint of the certificate that a server with these settings has; an error is
+// fs.ErrNotExist when it has none yet. The key itself is not read.
+func KeyFingerprint(c config.Config) (string, error) {
+	name, _ := certificateFiles(c)
+	text, err := os.ReadFile(name)
 	if err != nil {
-		return nil, &CertificateError{Cert: certFile, Key: keyFile, Err: err}
+		return "", fmt.Errorf("server: read the certificate: %w", err)
 	}
-	s.facts.Fingerprint = Fingerprint(&pair)
-	return &pair, nil
+	block, rest := pem.Decode(text)
+	for block != nil && block.Type != "CERTIFICATE" {
+		block, rest = pem.Decode(rest)
+	}
+	if block == nil {
+		return "", fmt.Errorf("server: read the certificate %s: nothing in it is a certificate in PEM form", name)
+	}
+	leaf, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return "", fmt.Errorf("server: read the certificate %s: %w", name, err)
+	}
+	return Fingerprint(&tls.Certificate{Leaf: leaf}), nil
 }
 
 // Fingerprint names a certificate's public key as people compare it: SHA256 and the hash of its

@@ -39,6 +39,9 @@ type Facts struct {
 	Lacking      int // of them, those that auth.legacy lets sign in with SCRAM-SHA-1, and that cannot yet
 }
 
+// Failed is closed when the store has failed. Serve then stops the server.
+func (s *Server) Failed() <-chan struct{} { return s.store.Failed() }
+
 // Facts says what New found and made.
 func (s *Server) Facts() Facts { return s.facts }
 
@@ -219,9 +222,10 @@ func (s *Server) close(ctx context.Context) error {
 }
 
 // tlsConfig is what TLS listeners offer: TLS 1.2 and 1.3, no renegotiation, no early data (RFC 9325).
-func tlsConfig(pair *tls.Certificate) *tls.Config {
+func tlsConfig(pair func() *tls.Certificate) *tls.Config {
 	return &tls.Config{
-		Certificates: []tls.Certificate{*pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"xmpp-client"},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair(), nil },
+		MinVersion:     tls.VersionTLS12, NextProtos: []string{"xmpp-client"},
 		CipherSuites: []uint16{ // of TLS 1.2; those of 1.3 are all good
 			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
 			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,

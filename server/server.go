@@ -4,6 +4,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"parley/auth"
@@ -49,6 +51,11 @@ type Server struct {
 	doors    []door
 	control  net.Listener
 	facts    Facts
+	kept     bool // in the data directory
+
+	pair    atomic.Pointer[tls.Certificate] // what a TLS handshake begins with; what it points to is not changed
+	timeout atomic.Int64                    // seconds, for disco
+	running config.Config                   // config with what was reloaded; touched by build and Reload only
 
 	committer  sync.WaitGroup
 	commitDone context.CancelFunc
@@ -84,8 +91,8 @@ func NewWith(ctx context.Context, c config.Config, log *slog.Logger, parts Parts
 
 // build is what New consists of, top to bottom.
 func (s *Server) build(ctx context.Context, parts Parts) (err error) {
-	kept := parts.Engine == nil
-	if kept {
+	s.kept = parts.Engine == nil
+	if s.kept {
 		_, err := os.Stat(filepath.Join(s.config.Data, sqlite.FileName))
 		s.facts.DataNew = errors.Is(err, os.ErrNotExist)
 	}
@@ -114,21 +121,24 @@ func (s *Server) build(ctx context.Context, parts Parts) (err error) {
 	if err := s.openHall(ctx); err != nil {
 		return err
 	}
-	pair, err := s.certificate(kept)
+	c = s.config // with the domain that the data is for
+	pair, made, err := s.certificate(c)
 	if err != nil {
 		return err
 	}
+	s.pair.Store(pair)
+	s.facts.Fingerprint, s.facts.KeyNew = Fingerprint(pair), made
 	s.clients = c2s.New(c2s.Config{
-		Domain: c.Domain, Hall: s.hall, Accounts: s.accounts, Lockout: s.lockout, Register: s.registrar(), Legacy: c.Auth.Legacy,
-		TLS: tlsConfig(pair), Caps: disco.Caps(s.hall), Timeout: time.Duration(c.Timeout) * time.Second,
-		Stanza: c.Limits.StanzaBytes, Rates: c.Limits.Rates, Log: log,
+		Domain: c.Domain, Hall: s.hall, Accounts: s.accounts, Lockout: s.lockout, Legacy: c.Auth.Legacy,
+		TLS: tlsConfig(s.pair.Load), Log: log, Settings: s.clientSettings(c),
 	})
+	s.running = c
 	if !s.facts.DataNew {
 		if err := s.openDoors(ctx); err != nil {
 			return err
 		}
 	}
-	if kept {
+	if s.kept {
 		if s.control, err = ListenControl(c.Data); err != nil {
 			return err
 		}
@@ -183,14 +193,15 @@ func (s *Server) openStore(ctx context.Context, parts Parts) error {
 // openHall builds the hall and its extensions. The order is that in which they see a stanza.
 func (s *Server) openHall(ctx context.Context) (err error) {
 	c := s.config
+	s.timeout.Store(int64(c.Timeout))
 	everyone := s.accounts.Everyone
 	if c.Contacts == "roster" {
 		everyone = nil
 	}
 	s.hall, err = im.New(im.Config{
 		Domain: c.Domain, Store: s.store, Directory: directory{s.accounts}, Everyone: everyone, Log: s.log,
-		Locked:        func(localpart string) bool { a, _ := s.accounts.Lookup(localpart); return a.Locked },
-		BlockedSender: im.BlockedSender(c.BlockedSender), Sessions: c.Limits.Sessions, Outbox: c.Limits.OutboxBytes,
+		Locked:   func(localpart string) bool { a, _ := s.accounts.Lookup(localpart); return a.Locked },
+		Settings: hallSettings(c),
 	})
 	if err != nil {
 		return fmt.Errorf("server: %w", err)
@@ -224,7 +235,7 @@ func (s *Server) openHall(ctx context.Context) (err error) {
 		s.team.Extension(),
 		s.admin.Extension(),
 		people.Extension(),
-		disco.New(s.hall, disco.Options{Timeout: c.Timeout, Contacts: disco.Contacts(c.Contact)}), // announces all of the above
+		disco.New(s.hall, disco.Options{Timeout: func() int { return int(s.timeout.Load()) }, Contacts: disco.Contacts(c.Contact)}), // announces all of the above
 	)
 	if err != nil {
 		return fmt.Errorf("server: %w", err)

@@ -14,7 +14,7 @@ import (
 )
 
 // Caps is what the stream features say of the server (XEP-0115 §6.3). It is nil for a hall that does not use this
-// extension, and to be made once, after Use: extensions do not change later.
+// extension, and to be made after Use, and again when Options.Timeout says something else: the rest does not change.
 func Caps(srv *im.Server) *xml.Element {
 	for _, x := range srv.Extensions() {
 		if x.Name != extension {

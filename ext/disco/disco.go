@@ -38,7 +38,7 @@ const (
 
 // Options are what the server says of itself beyond its extensions.
 type Options struct {
-	Timeout  int // seconds after which somebody who does nothing is logged out; 0: nobody is
+	Timeout  func() int // seconds after which somebody who does nothing is logged out; 0: nobody is
 	Contacts Contacts
 }
 
@@ -88,7 +88,7 @@ func (d *disco) server() *xml.Element {
 	for _, x := range d.srv.Extensions() {
 		features = append(features, x.Features...)
 	}
-	about := form.New(form.Result, stanza.NSParley, "", form.Field{Var: "timeout", Values: []string{strconv.Itoa(d.opts.Timeout)}})
+	about := form.New(form.Result, stanza.NSParley, "", form.Field{Var: "timeout", Values: []string{strconv.Itoa(d.opts.Timeout())}})
 	return info("", identity("server", "im", Name), features).With(about.Element(), d.opts.Contacts.element())
 }
 

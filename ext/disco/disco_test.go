@@ -31,7 +31,7 @@ func hall(t *testing.T, timeout int) *exttest.Hall {
 			Features: []string{"urn:test", ping.NS},
 			Account:  []string{"urn:test:account"},
 		},
-		disco.New(h.Server, disco.Options{Timeout: timeout}),
+		disco.New(h.Server, disco.Options{Timeout: func() int { return timeout }}),
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -119,7 +119,7 @@ func TestErrors(t *testing.T) {
 // TestContacts: who runs the server can be reached at what the form says (XEP-0157); without an address there is no form.
 func TestContacts(t *testing.T) {
 	h := exttest.New(t, memory.New(), "alice")
-	err := h.Use(disco.New(h.Server, disco.Options{Contacts: disco.Contacts{
+	err := h.Use(disco.New(h.Server, disco.Options{Timeout: func() int { return 0 }, Contacts: disco.Contacts{
 		Support: []string{"xmpp:help@here?message", "https://here/help?a&b"}, Abuse: []string{"mailto:abuse@here"},
 	}}))
 	if err != nil {

@@ -65,7 +65,7 @@ func Over(t testing.TB, s *store.Store, people Accounts) *Hall {
 	t.Helper()
 	srv, err := im.New(im.Config{
 		Domain: Domain, Store: s, Directory: people, Everyone: people.Everyone, Log: slog.New(slog.DiscardHandler),
-		BlockedSender: im.Explicit, Sessions: 100, Outbox: 1 << 20,
+		Settings: im.Settings{BlockedSender: im.Explicit, Sessions: 100, Outbox: 1 << 20},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -70,29 +70,32 @@ func number(n int, what string) string {
 
 // budget bounds how often each account broadcasts: so many at once, then one each time 'every' has passed.
 type budget struct {
-	// fixed
-	burst int
-	every time.Duration
-
-	mu   sync.Mutex
-	full map[store.Owner]time.Time // when the account's budget is full again; guarded by mu
+	mu    sync.Mutex
+	burst int                       // guarded by mu
+	every time.Duration             // guarded by mu
+	full  map[store.Owner]time.Time // when the account's budget is full again; guarded by mu
 }
 
 // maxBudgets is how many entries the map may have before those that say nothing any more are cleared.
 const maxBudgets = 1024
 
-func (b *budget) init(burst int, every time.Duration) {
+// set changes the budget of everybody. Who has used up some of his keeps the time at which it is full again.
+func (b *budget) set(burst int, every time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.burst, b.every = max(burst, 1), every
-	b.full = map[store.Owner]time.Time{}
+	if b.full == nil {
+		b.full = map[store.Owner]time.Time{}
+	}
 }
 
 // take takes one from o's budget, or says how long to wait.
 func (b *budget) take(o store.Owner, now time.Time) (wait time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.every <= 0 {
 		return 0
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	full := b.full[o]
 	if full.Before(now) {
 		full = now

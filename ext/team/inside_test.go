@@ -47,7 +47,7 @@ func TestLast(t *testing.T) {
 // TestBudgetForgets: a budget that is full again is not remembered.
 func TestBudgetForgets(t *testing.T) {
 	var b budget
-	b.init(10, 5*time.Second)
+	b.set(10, 5*time.Second)
 	now := time.Unix(1e9, 0)
 	for o := range store.Owner(5000) {
 		b.take(o, now)
@@ -63,5 +63,24 @@ func TestBudgetForgets(t *testing.T) {
 	}
 	if b.take(1, now) != 5*time.Second {
 		t.Error("more than ten")
+	}
+}
+
+// TestBudgetChanges: a new budget counts for everybody from now on.
+func TestBudgetChanges(t *testing.T) {
+	var b budget
+	b.set(1, time.Minute)
+	now := time.Unix(1e9, 0)
+	if b.take(1, now) != 0 || b.take(1, now) != time.Minute {
+		t.Error("not one a minute")
+	}
+	b.set(3, time.Minute)
+	for _, want := range []time.Duration{0, 0, time.Minute} {
+		if got := b.take(1, now); got != want {
+			t.Errorf("to wait %v, want %v", got, want)
+		}
+	}
+	if b.set(1, 0); b.take(1, now) != 0 {
+		t.Error("there is still a limit")
 	}
 }

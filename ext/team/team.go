@@ -60,12 +60,15 @@ func New(ctx context.Context, srv *im.Server, o Options) (*Team, error) {
 	if t.log == nil {
 		t.log = slog.New(slog.DiscardHandler)
 	}
-	t.budget.init(o.Burst, o.Every)
+	t.SetBudget(o.Burst, o.Every)
 	if err := t.history.load(ctx, srv.Store().KV, t.log); err != nil {
 		return nil, err
 	}
 	return t, nil
 }
+
+// SetBudget changes how often accounts may broadcast; see Options.
+func (t *Team) SetBudget(burst int, every time.Duration) { t.budget.set(burst, every) }
 
 // Extension is what the hall uses.
 func (t *Team) Extension() im.Extension {

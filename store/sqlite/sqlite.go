@@ -17,8 +17,13 @@ import (
 	"strings"
 	"sync"
 
+	sqlite3 "modernc.org/sqlite/lib"
+
 	"parley/store"
 )
+
+// LibraryVersion is the version of SQLite that is in the program.
+const LibraryVersion = sqlite3.SQLITE_VERSION
 
 // FileName is the name of the database in the data directory. SQLite keeps two more files beside it (-wal and -shm),
 // and there is the file "lock".
