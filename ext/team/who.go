@@ -30,6 +30,7 @@ type person struct {
 	jid   jid.JID
 	state string
 	last  time.Time // when offline: when they were last here
+	since time.Time // when they came, unless they are offline; zero when they have just gone
 	mine  bool      // the caller has blocked them
 }
 
@@ -39,7 +40,9 @@ func (t *Team) whoelse(s *im.Session) []person {
 	var people []person
 	for _, a := range t.srv.Online() {
 		if state := stateOf(a); state != offline && visible(a, s) {
-			people = append(people, person{jid: a.JID(), state: state, mine: s.Account().Blocks(a.JID())})
+			p := person{jid: a.JID(), state: state, mine: s.Account().Blocks(a.JID())}
+			p.since, _ = t.history.came(a.Owner())
+			people = append(people, p)
 		}
 	}
 	return sorted(people)
@@ -64,8 +67,11 @@ func (t *Team) whoelsesince(ctx context.Context, s *im.Session, d time.Duration)
 			continue
 		}
 		p := person{jid: a.JID(), state: stateOf(a), last: v.last, mine: s.Account().Blocks(a.JID())}
-		if p.state == offline && v.online {
+		switch {
+		case p.state == offline && v.online:
 			p.last = now // he has just gone
+		case p.state != offline && v.online:
+			p.since = v.last
 		}
 		people = append(people, p)
 	}
@@ -122,16 +128,22 @@ func table(title string, people []person) *xml.Element {
 		{Var: "jid", Type: form.JIDSingle, Label: "Address"},
 		{Var: "state", Type: form.TextSingle, Label: "State"},
 		{Var: "last", Type: form.TextSingle, Label: "Last seen"},
+		{Var: "since", Type: form.TextSingle, Label: "Online since"},
 	}
 	for _, p := range people[:min(len(people), maxListed)] {
 		seen := "now"
 		if p.state == offline {
 			seen = p.last.UTC().Format(time.RFC3339) // XEP-0082
 		}
+		came := form.Field{Var: "since", Values: []string{""}} // XEP-0004 §3.4: every item has every reported field
+		if !p.since.IsZero() {
+			came.Values[0] = p.since.UTC().Format(time.RFC3339)
+		}
 		f.Items = append(f.Items, []form.Field{
 			{Var: "jid", Values: []string{p.jid.String()}},
 			{Var: "state", Values: []string{p.state}},
 			{Var: "last", Values: []string{seen}},
+			came,
 		})
 	}
 	return f.Element()
