@@ -55,7 +55,7 @@ func (f *Failure) fixes() []string {
 	if f.Fix == "" {
 		return nil
 	}
-	return strings.Split(f.Fix, "\n")
+	return strings.Split(strings.ReplaceAll(f.Fix, "\n ", "\n"), "\n")
 }
 
 var errInterrupted = &Failure{Code: exitInterrupted, What: "interrupted"}
