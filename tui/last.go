@@ -17,8 +17,8 @@ type Last struct {
 
 // Account is what is remembered: the words that led to it, and the address that came of them.
 type Account struct {
-	Address  string `json:"address"`          // alice@example.org, to be shown
-	User     string `json:"user"`             //
+	Address  string `json:"address"` // alice@example.org, to be shown
+	User     string `json:"user"`
 	Domain   string `json:"domain,omitempty"` // as it was given
 	HostPort string `json:"server,omitempty"` // as it was given; "" = found by Domain
 }

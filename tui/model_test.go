@@ -28,6 +28,7 @@ type stage struct {
 	stopped bool
 	now     time.Time
 	ticks   int   // timers set
+	slow    bool  // the worker does nothing
 	away    error // what comes of dialling, nil: the session begins anew
 }
 
@@ -80,7 +81,7 @@ func (g *stage) take(msg tea.Msg) {
 
 // work does the jobs as the worker would.
 func (g *stage) work() {
-	for {
+	for !g.slow {
 		select {
 		case j := <-g.jobs:
 			switch j.kind {
@@ -392,6 +393,41 @@ func TestUnsure(t *testing.T) {
 	g.keys("logout<enter>")
 	if !g.quit || g.m.exit == nil || g.m.exit.What != "not sent: 4 messages" {
 		t.Errorf("quit %v, exit %+v", g.quit, g.m.exit)
+	}
+}
+
+// What the worker has at the moment of a loss stays before what is behind it, whether it went out or not.
+func TestLossOnTheWay(t *testing.T) {
+	for _, out := range []bool{false, true} {
+		g := newStage(t)
+		g.slow = true
+		g.keys("message bob one<enter>message bob two<enter>whoelse<enter>")
+		g.printed = nil
+		end := &client.End{Reason: client.Lost}
+		g.end(end)
+		first := <-g.jobs
+		if out {
+			g.send(carried{job: first})
+		} else {
+			g.send(carried{job: first, err: end})
+		}
+		var texts []string
+		for _, j := range g.m.waiting {
+			texts = append(texts, j.letter.text)
+		}
+		said := strings.Join(g.printed, " ")
+		if got := strings.Join(texts, " "); !out && got != "one two" || out && got != "two" {
+			t.Errorf("went out %v: %q waits", out, got)
+		}
+		if strings.Contains(said, "(not confirmed, it may not have arrived): one") != out || !strings.Contains(said, "whoelse not done") {
+			t.Errorf("went out %v: printed %q", out, said)
+		}
+		// The answer that was waited for never came, and the server signs us out for good: nothing waits any more.
+		g.m.state = here
+		g.end(&client.End{Reason: client.Replaced})
+		if said := strings.Join(g.printed, " "); len(g.m.waiting) > 0 || !strings.Contains(said, "not sent to bob: ") {
+			t.Errorf("%d wait, printed %q", len(g.m.waiting), said)
+		}
 	}
 }
 
