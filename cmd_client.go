@@ -33,14 +33,16 @@ func (f *clientFlags) addTo(cmd *cobra.Command) {
 // clientCommand is `parley client`.
 func (p *program) clientCommand() *cobra.Command {
 	var flags clientFlags
+	var face clientFace
 	var register bool
-	var linger time.Duration
+	var linger, retry time.Duration
 	cmd := &cobra.Command{
-		Use:   "client HOST [PORT] | NAME@DOMAIN[:PORT]",
+		Use:   "client [HOST [PORT] | NAME@DOMAIN[:PORT]]",
 		Short: "the client: for a person at a terminal, and for scripts",
 		Long: `parley client signs in to a server and lets you write to the others there. At a terminal it asks for what it needs;
 type help for the commands. Without a terminal it reads commands from its input, one in each line, and prints one line
-for each thing that happens; the first two lines are the name and the password unless both are given otherwise.`,
+for each thing that happens; the first two lines are the name and the password unless both are given otherwise. Without
+a word it takes the account that was used last. When the connection is lost it comes back by itself.`,
 		Example: `  parley client 127.0.0.1 5222
   parley client alice@chat.example.org
   printf 'alice\nsecret\nmessage bob backup done\n' | parley client 127.0.0.1 5222`,
@@ -48,32 +50,84 @@ for each thing that happens; the first two lines are the name and the password u
 		DisableFlagsInUseLine: true,
 	}
 	flags.addTo(cmd)
+	face.addTo(cmd)
 	cmd.Flags().BoolVar(&register, "register", false, "make the account first, where the server lets people do that")
 	cmd.Flags().DurationVar(&linger, "linger", 0, "without a terminal: listen on for `TIME` (30s, 5m) after the end of the input")
+	cmd.Flags().DurationVar(&retry, "retry", time.Minute, "without a terminal: for how much `TIME` to try to connect again; 0 = not at all")
 	cmd.RunE = func(cmd *cobra.Command, given []string) error {
-		o := tui.Options{Register: register, Linger: linger, Again: strings.Join(append([]string{"parley", "client"}, given...), " "),
-			Interactive: onTerminal(p.in) && onTerminal(p.out) && p.getenv("TERM") != "dumb"}
+		o := tui.Options{Register: register, Linger: linger, Retry: retry, Again: strings.Join(append([]string{"parley", "client"}, given...), " ")}
+		if err := face.fill(p, &o); err != nil {
+			return err
+		}
 		if err := addressOf(&o, given); err != nil {
 			return err
 		}
 		if err := flags.fill(p, &o); err != nil {
 			return err
 		}
+		if len(given) == 0 {
+			if err := p.asLast(&o); err != nil {
+				return err
+			}
+		}
 		return p.client(cmd.Context(), o, tui.Run)
 	}
 	return cmd
 }
 
+// clientFace is how `parley client` shows itself.
+type clientFace struct{ line, json bool }
+
+func (f *clientFace) addTo(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&f.json, "json", false, "without a prompt: print one JSON object for each thing that happens (docs/client.md)")
+	cmd.Flags().BoolVar(&f.line, "line", false, "at a terminal: line mode, even if it says that it is dumb")
+}
+
+func (f *clientFace) fill(p *program, o *tui.Options) error {
+	terminals := onTerminal(p.in) && onTerminal(p.out)
+	switch {
+	case f.line && f.json:
+		return misuse("leave one of them out", "--line and --json exclude each other")
+	case f.line && !terminals:
+		return misuse("leave out --line: without a terminal every line of the input is a command", "--line needs a terminal for input and output")
+	}
+	o.JSON = f.json
+	o.Interactive = terminals && !f.json && (f.line || p.getenv("TERM") != "dumb")
+	return nil
+}
+
+const clientFix = "parley client 127.0.0.1 5222\nparley client alice@chat.example.org"
+
+// asLast fills in the account that signed in last, as far as nothing else was given.
+func (p *program) asLast(o *tui.Options) error {
+	if o.HostPort != "" || o.Domain != "" {
+		return nil
+	}
+	acc, ok, err := o.Last.Load()
+	if err != nil {
+		return &failure{code: exitFailed, what: "cannot tell which account was used last", why: err.Error(), fix: clientFix}
+	}
+	if !ok {
+		return misuse(clientFix, "parley client needs to know the server")
+	}
+	o.Domain, o.HostPort = acc.Domain, acc.HostPort
+	if o.User == "" {
+		o.User = acc.User
+		o.AsBefore = "As last time: " + acc.Address
+		if acc.HostPort != "" {
+			o.AsBefore += " at " + acc.HostPort
+		}
+	}
+	return nil
+}
+
 // clientWords checks how many words there are and that the second one is a port.
 func clientWords(cmd *cobra.Command, given []string) error {
-	fix := "parley client 127.0.0.1 5222\nparley client alice@chat.example.org"
 	switch {
-	case len(given) == 0:
-		return misuse(fix, "parley client needs to know the server")
 	case len(given) > 2:
-		return misuse(fix, "parley client takes at most 2 words, and %q is one word too many", given[2])
+		return misuse(clientFix, "parley client takes at most 2 words, and %q is one word too many", given[2])
 	case len(given) == 2 && strings.Contains(given[0], "@"):
-		return misuse(fix, "parley client NAME@DOMAIN takes no second word, and %q is one", given[1])
+		return misuse(clientFix, "parley client NAME@DOMAIN takes no second word, and %q is one", given[1])
 	case len(given) == 2:
 		_, err := portNumber(given[1])
 		return err
@@ -91,6 +145,9 @@ func portNumber(s string) (string, error) {
 
 // addressOf reads the words of `parley client`.
 func addressOf(o *tui.Options, given []string) error {
+	if len(given) == 0 {
+		return nil
+	}
 	if name, domain, ok := strings.Cut(given[0], "@"); ok {
 		host, port, err := net.SplitHostPort(domain)
 		if err != nil {
@@ -158,9 +215,13 @@ func (f *clientFlags) fill(p *program, o *tui.Options) error {
 			return err
 		}
 	}
-	var err error
-	if o.Known, err = tui.DefaultKnown(p.getenv); err != nil {
-		return &failure{code: exitFailed, what: "there is no folder to remember servers in", why: err.Error(), fix: "set HOME or XDG_STATE_HOME"}
+	known, err := p.known()
+	if err != nil {
+		return err
+	}
+	o.Known = known
+	if o.Last, err = tui.DefaultLast(p.getenv); err != nil {
+		return err
 	}
 	return f.password(p, o)
 }
@@ -199,7 +260,7 @@ func (p *program) client(ctx context.Context, o tui.Options, run func(context.Co
 	err := run(ctx, o)
 	var f *tui.Failure
 	if errors.As(err, &f) {
-		return &failure{code: f.Code, what: f.What, why: f.Why, fix: f.Fix}
+		return &failure{code: f.Code, what: f.What, why: f.Why, fix: f.Fix, alarm: f.Alarm}
 	}
 	if err != nil {
 		return fmt.Errorf("client: %w", err)

@@ -15,7 +15,8 @@ func (p *program) sendCommand() *cobra.Command {
 		Use:   "send USER TEXT",
 		Short: "send one message, from a script",
 		Long: `parley send signs in, sends one message and leaves. It succeeds once the message is stored at the server. Without
---server the server is the one of the name's domain (--user alice@chat.example.org), or localhost.`,
+--server the server is the one of the name's domain (--user alice@chat.example.org). Without either of them it is sent as
+whoever used parley client last, and where that was; when nobody has, the server is localhost.`,
 		Example: `  parley send bob "backup done" --user alice --password-file /etc/backup/parley
   PARLEY_PASSWORD=… parley send bob "backup done" --user alice --server chat.example.org`,
 		Args: func(cmd *cobra.Command, given []string) error {
@@ -31,12 +32,27 @@ func (p *program) sendCommand() *cobra.Command {
 		if err := flags.fill(p, &o); err != nil {
 			return err
 		}
-		if o.HostPort == "" && o.Domain == "" {
-			o.HostPort = "localhost:5222"
-		}
+		asLast(&o)
 		return p.client(cmd.Context(), o, func(ctx context.Context, o tui.Options) error {
 			return tui.Send(ctx, o, given[0], given[1])
 		})
 	}
 	return cmd
+}
+
+// asLast fills in what is missing of account and server from what `parley client` remembers. What cannot be read counts
+// as nothing remembered. A send itself is not remembered: scripts often have an account of their own.
+func asLast(o *tui.Options) {
+	acc, ok, _ := o.Last.Load()
+	o.Last = nil
+	nowhere := o.HostPort == "" && o.Domain == ""
+	switch {
+	case ok && nowhere:
+		o.Domain, o.HostPort = acc.Domain, acc.HostPort
+	case nowhere:
+		o.HostPort = "localhost:5222"
+	}
+	if ok && o.User == "" && o.Domain == acc.Domain && o.HostPort == acc.HostPort {
+		o.User = acc.User
+	}
 }

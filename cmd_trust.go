@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -11,30 +12,16 @@ import (
 // trustCommand is `parley trust` with the commands below it.
 func (p *program) trustCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "trust", Short: "the servers whose keys this computer trusts: list, forget"}
-	known := func() (*tui.Known, error) {
-		k, err := tui.DefaultKnown(p.getenv)
-		if err != nil {
-			return nil, &failure{code: exitFailed, what: "there is no folder to remember servers in", why: err.Error(), fix: "set HOME or XDG_STATE_HOME"}
-		}
-		return k, nil
-	}
-	cmd.AddCommand(&cobra.Command{
+	var asJSON bool
+	list := &cobra.Command{
 		Use: "list", Short: "list them", Args: words(),
-		RunE: func(*cobra.Command, []string) error {
-			k, err := known()
-			if err != nil {
-				return err
-			}
-			pins, err := k.List()
-			for _, pin := range pins {
-				fmt.Fprintf(p.out, "%s %s %s\n", tui.OneLine(pin.HostPort), tui.OneLine(pin.Key), pin.Since.Local().Format("2006-01-02"))
-			}
-			return err
-		},
-	}, &cobra.Command{
+		RunE: func(*cobra.Command, []string) error { return p.trustList(asJSON) },
+	}
+	list.Flags().BoolVar(&asJSON, "json", false, "print them as JSON")
+	cmd.AddCommand(list, &cobra.Command{
 		Use: "forget HOST[:PORT]", Short: "forget a server, so that its key is asked about again", Args: words("HOST"),
 		RunE: func(_ *cobra.Command, given []string) error {
-			k, err := known()
+			k, err := p.known()
 			if err != nil {
 				return err
 			}
@@ -50,4 +37,34 @@ func (p *program) trustCommand() *cobra.Command {
 		},
 	})
 	return cmd
+}
+
+// known is the file of the servers' keys.
+func (p *program) known() (*tui.Known, error) {
+	k, err := tui.DefaultKnown(p.getenv)
+	if err != nil {
+		return nil, &failure{code: exitFailed, what: "there is no folder to remember servers in", why: err.Error(), fix: "set HOME or XDG_STATE_HOME"}
+	}
+	return k, nil
+}
+
+func (p *program) trustList(asJSON bool) error {
+	k, err := p.known()
+	if err != nil {
+		return err
+	}
+	pins, err := k.List()
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		if pins == nil {
+			pins = []tui.Pin{}
+		}
+		return json.NewEncoder(p.out).Encode(pins)
+	}
+	for _, pin := range pins {
+		fmt.Fprintf(p.out, "%s %s %s\n", tui.OneLine(pin.HostPort), tui.OneLine(pin.Key), pin.Since.Local().Format("2006-01-02"))
+	}
+	return nil
 }

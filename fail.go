@@ -24,10 +24,11 @@ const (
 )
 
 // A failure is what ends a command: the exit code and the three things that a person wants to know. Only what is
-// needed; a line break in fix begins another way out.
+// needed; a line break in fix begins another way out, or goes on with the same when a space follows.
 type failure struct {
 	code           int
 	what, why, fix string
+	alarm          bool // what is no "error" but begins with a louder word of its own
 }
 
 // Error returns what happened, in one line.
@@ -60,7 +61,10 @@ func asFailure(err error) *failure {
 
 // print writes the failure as people see it.
 func (f *failure) print(w io.Writer) {
-	text := "error: " + f.what + "\n"
+	text := f.what + "\n"
+	if !f.alarm {
+		text = "error: " + text
+	}
 	if f.why != "" {
 		text += "  why  " + f.why + "\n"
 	}
@@ -69,6 +73,8 @@ func (f *failure) print(w io.Writer) {
 		case f.fix == "":
 		case i == 0:
 			text += "  fix  " + fix + "\n"
+		case strings.HasPrefix(fix, " "):
+			text += "      " + fix + "\n"
 		default:
 			text += "       or  " + fix + "\n"
 		}

@@ -52,7 +52,7 @@ func (s *Session) Start(ctx context.Context) error {
 			settled <- nil
 		}},
 	} {
-		q.req.ID = s.newID()
+		q.req.ID = s.NewID()
 		if err := s.expect(q.req, q.answer); err != nil {
 			return err
 		}

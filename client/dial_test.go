@@ -28,7 +28,7 @@ func TestDial(t *testing.T) {
 	if len(f.headers) != 3 || f.headers[0].To != "" || f.headers[1].To != "" || f.headers[2].To != "example.org" {
 		t.Errorf("headers %+v: the domain is not known before the server names it behind TLS", f.headers)
 	}
-	if _, err := s.Message(s.Server(), "late"); err == nil {
+	if err := s.Message(s.Server(), s.NewID(), "late"); err == nil {
 		t.Error("a message after Close was taken")
 	}
 }

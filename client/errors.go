@@ -107,6 +107,25 @@ func (e *End) Error() string {
 // Unwrap is the error underneath.
 func (e *End) Unwrap() error { return e.Err }
 
+// Passing tells of an end that a client may answer by signing in again by itself: the connection broke off, the server
+// stops or closed the stream without a reason, or had trouble of its own (RFC 6120 §4.9.3). Whoever was signed out,
+// replaced or refused is not to come back unasked.
+func (e *End) Passing() bool {
+	switch e.Reason {
+	case Lost, Closed, Shutdown:
+		return true
+	case Refused:
+		var err *stream.Error
+		if errors.As(e.Err, &err) {
+			switch err.Condition {
+			case stream.ConnectionTimeout, stream.InternalServerError, stream.ResourceConstraint, "reset":
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // lost is the end of a stream without a word of the server: in order, by a broken connection, or because what came was
 // no XMPP.
 func lost(err error) *End {

@@ -21,12 +21,12 @@ const (
 	nodeWhoElseSince = stanza.NSParley + "#whoelsesince"
 )
 
-// Message sends a text to somebody and returns its id; Ping tells that it arrived, a Bounce that it was refused.
-func (s *Session) Message(to jid.JID, body string) (string, error) {
+// Message sends a text to somebody under an id of NewID. A Ping afterwards tells that the server has it, a Bounce that
+// it was refused. After an error the server has nothing of it, and it can be sent again in another session.
+func (s *Session) Message(to jid.JID, id, body string) error {
 	st := stanza.New(stanza.Message, stanza.Chat, jid.JID{}, to, stanza.Body(body))
-	st.ID = s.newID()
-	st = st.With(xml.New(stanza.NSID, "origin-id", xml.A("id", st.ID)))
-	return st.ID, s.send(st)
+	st.ID = id
+	return s.send(st.With(xml.New(stanza.NSID, "origin-id", xml.A("id", id))))
 }
 
 // Outcome is what an ad-hoc command brought (XEP-0050).
@@ -76,6 +76,7 @@ type Person struct {
 	JID   jid.JID
 	State string // online, away, offline
 	Last  string // now, or a time (XEP-0082); as the server says it
+	Since string // when they came, a time; "" for who is not here, and from servers that do not say it
 }
 
 // WhoElse is who else is online.
@@ -108,6 +109,8 @@ func people(o Outcome) []Person {
 				p.State = f.Values[0]
 			case "last":
 				p.Last = f.Values[0]
+			case "since":
+				p.Since = f.Values[0]
 			}
 		}
 		if !p.JID.IsZero() {

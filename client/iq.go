@@ -47,7 +47,7 @@ func (s *Session) IQ(ctx context.Context, typ string, to jid.JID, payload *xml.E
 // ask sends a request; answer is called by the reader, in the order of what arrives.
 func (s *Session) ask(typ string, to jid.JID, payload *xml.Element, answer func(*stanza.Stanza, error)) (string, error) {
 	req := stanza.New(stanza.IQ, typ, jid.JID{}, to, payload)
-	req.ID = s.newID()
+	req.ID = s.NewID()
 	if err := s.expect(req, answer); err != nil {
 		return "", err
 	}

@@ -103,8 +103,11 @@ func (s *Session) Close(ctx context.Context) error {
 	}
 }
 
-// newID is unique in this session and cannot be guessed by others.
-func (s *Session) newID() string { return s.prefix + strconv.FormatUint(s.lastID.Add(1), 36) }
+// NewID is unique and cannot be guessed by others.
+func (s *Session) NewID() string { return s.prefix + strconv.FormatUint(s.lastID.Add(1), 36) }
+
+// Cut ends the session without a word, for a connection that seems dead: it ends as Lost.
+func (s *Session) Cut() { _ = s.conn.Close() }
 
 // send writes stanzas as one piece.
 func (s *Session) send(sts ...*stanza.Stanza) error {

@@ -243,17 +243,20 @@ func TestEnds(t *testing.T) {
 	wrap := func(s string) string { return "<stream:error>" + s + "</stream:error></stream:stream>" }
 	const ns = " xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
 	for _, c := range []struct {
-		send string
-		want string
+		send    string
+		want    string
+		passing bool
 	}{
-		{wrap("<policy-violation" + ns + "<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>Idle.</text><inactive xmlns='urn:parley:0' seconds='300'/>"), fmt.Sprintf("end %d 5m0s Idle.", Inactive)},
-		{wrap("<policy-violation" + ns), fmt.Sprintf("end %d 0s ", Refused)},
-		{wrap("<system-shutdown" + ns), fmt.Sprintf("end %d 0s ", Shutdown)},
-		{wrap("<conflict" + ns), fmt.Sprintf("end %d 0s ", Replaced)},
-		{"</stream:stream>", fmt.Sprintf("end %d 0s ", Closed)},
-		{"", fmt.Sprintf("end %d 0s ", Lost)},
-		{"<message", fmt.Sprintf("end %d 0s ", Lost)},
-		{"<a></b>", fmt.Sprintf("end %d 0s ", Lost)},
+		{wrap("<policy-violation" + ns + "<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>Idle.</text><inactive xmlns='urn:parley:0' seconds='300'/>"), fmt.Sprintf("end %d 5m0s Idle.", Inactive), false},
+		{wrap("<policy-violation" + ns), fmt.Sprintf("end %d 0s ", Refused), false},
+		{wrap("<not-authorized" + ns), fmt.Sprintf("end %d 0s ", Refused), false},
+		{wrap("<resource-constraint" + ns), fmt.Sprintf("end %d 0s ", Refused), true},
+		{wrap("<system-shutdown" + ns), fmt.Sprintf("end %d 0s ", Shutdown), true},
+		{wrap("<conflict" + ns), fmt.Sprintf("end %d 0s ", Replaced), false},
+		{"</stream:stream>", fmt.Sprintf("end %d 0s ", Closed), true},
+		{"", fmt.Sprintf("end %d 0s ", Lost), true},
+		{"<message", fmt.Sprintf("end %d 0s ", Lost), true},
+		{"<a></b>", fmt.Sprintf("end %d 0s ", Lost), true},
 	} {
 		f := newFake(t)
 		f.script = func(conn *stream.Conn, me string) {
@@ -276,13 +279,33 @@ func TestEnds(t *testing.T) {
 		if got := r.all(); len(got) != 1 || got[0] != c.want {
 			t.Errorf("%q: events %q, want %q", c.send, got, c.want)
 		}
-		if _, err := s.Message(s.Server(), "x"); !errors.As(err, &end) {
+		if got := s.End().Passing(); got != c.passing {
+			t.Errorf("%q: passing: %v", c.send, got)
+		}
+		if err := s.Message(s.Server(), s.NewID(), "x"); !errors.As(err, &end) {
 			t.Errorf("%q: a message after the end: %v", c.send, err)
 		}
 		if err := s.Close(t.Context()); err != nil {
 			t.Errorf("%q: Close: %v", c.send, err)
 		}
 	}
+}
+
+// A connection that is cut off counts as lost, for whoever waits and for what comes after.
+func TestCut(t *testing.T) {
+	f := newFake(t)
+	hang := make(chan struct{})
+	f.script = func(c *stream.Conn, me string) { <-hang }
+	s := f.dial(f.config())
+	asked := make(chan error, 1)
+	go func() { asked <- s.Ping(t.Context()) }()
+	s.Cut()
+	<-s.Done()
+	var end *End
+	if err := <-asked; !errors.As(err, &end) || end.Reason != Lost || s.End().Reason != Lost {
+		t.Errorf("Ping: %v, end %v", err, s.End())
+	}
+	close(hang)
 }
 
 // A server that does not answer the goodbye is not waited for longer than the caller wants.
@@ -338,7 +361,8 @@ func TestFunctions(t *testing.T) {
 				f.write(c, "<iq type='error' id='"+el.Attr("id")+"' from='example.org'><error type='auth'><forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>")
 			default:
 				f.answer(c, el, "<command xmlns='"+nsCommands+`' status='completed'><x xmlns='jabber:x:data' type='result'><reported><field var='jid'/></reported>
-					<item><field var='jid'><value>bob@example.org</value></field><field var='state'><value>online</value></field><field var='last'><value>now</value></field></item>
+					<item><field var='jid'><value>bob@example.org</value></field><field var='state'><value>online</value></field><field var='last'><value>now</value></field>
+					<field var='since'><value>2026-11-22T09:12:04Z</value></field></item>
 					<item><field var='state'><value>online</value></field></item></x></command>`)
 			}
 		}
@@ -357,11 +381,12 @@ func TestFunctions(t *testing.T) {
 	}
 	<-asked
 	people, err := s.WhoElseSince(t.Context(), "15m")
-	if err != nil || !slices.Equal(people, []Person{{jid.MustParse("bob@example.org"), "online", "now"}}) {
+	if err != nil || !slices.Equal(people, []Person{{jid.MustParse("bob@example.org"), "online", "now", "2026-11-22T09:12:04Z"}}) {
 		t.Errorf("WhoElseSince: %+v, %v", people, err)
 	}
 	<-asked
-	id, err := s.Message(jid.MustParse("bob@example.org"), "hi")
+	id := s.NewID()
+	err = s.Message(jid.MustParse("bob@example.org"), id, "hi")
 	el := <-asked
 	if err != nil || el.Attr("id") != id || el.Attr("type") != "chat" || el.Child(stanza.NSID, "origin-id").Attr("id") != id {
 		t.Errorf("Message: %v, %s", err, el)

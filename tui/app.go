@@ -10,6 +10,7 @@ package tui
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"time"
 
@@ -23,18 +24,22 @@ type Options struct {
 	Domain   string // "" = the one the server names
 	User     string // "" = asked for, or the first line of the input
 	Again    string // how this client is started, for advice
+	AsBefore string // the account, when it is the remembered one and is to be said
 
 	HasPassword bool // Password was given by a file or the environment
 	Password    string
 	Trust       string        // SHA256:… that the server's key must have
 	Register    bool          // make the account first
 	Linger      time.Duration // pipe mode: how long to listen on after the end of the input
+	Retry       time.Duration // pipe mode: for how long to try to connect again after a loss
+	JSON        bool          // pipe mode: one JSON object for every event
 
 	In          io.Reader
 	Out, Err    io.Writer
 	Interactive bool // both In and Out are terminals
 	NoColor     bool
 	Known       *Known
+	Last        *Last // remembers a successful sign-in; nil = nothing is remembered
 
 	// Dial and Probe are client.Dial and client.Probe; tests put others here.
 	Dial  func(context.Context, client.Config) (Session, error)
@@ -50,7 +55,8 @@ type Session interface {
 	Contacts() []client.Contact
 	Complete() bool
 	Roster(ctx context.Context) ([]client.Contact, error)
-	Message(to jid.JID, body string) (string, error)
+	NewID() string
+	Message(to jid.JID, id, body string) error
 	Broadcast(ctx context.Context, body string) (client.Outcome, error)
 	WhoElse(ctx context.Context) ([]client.Person, error)
 	WhoElseSince(ctx context.Context, while string) ([]client.Person, error)
@@ -61,6 +67,7 @@ type Session interface {
 	Presence() error
 	Ping(ctx context.Context) error
 	Close(ctx context.Context) error
+	Cut()
 	Done() <-chan struct{}
 	End() *client.End
 }
@@ -69,6 +76,7 @@ type Session interface {
 type app struct {
 	Options
 	accepted string // key that the person accepted in this run
+	wrong    int    // wrong passwords that the person gave in this run
 }
 
 // Run is the client until it is left. The error is nil or a *Failure; everything else was said already.
@@ -77,12 +85,14 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	var f *Failure
+	mode, w := a.pipe, a.Err
 	if a.Interactive {
-		f = a.line(ctx)
-	} else {
-		f = a.pipe(ctx)
+		mode, w = a.line, a.Out
 	}
+	if a.AsBefore != "" {
+		fmt.Fprintln(w, OneLine(a.AsBefore))
+	}
+	f := mode(ctx)
 	if f == nil {
 		return nil
 	}
@@ -91,6 +101,7 @@ func Run(ctx context.Context, o Options) error {
 
 func newApp(o Options) (*app, error) {
 	a := &app{Options: o}
+	a.Interactive = a.Interactive && !a.JSON
 	if a.Trust != "" && !goodFingerprint(a.Trust) {
 		return nil, &Failure{Code: exitUsage, What: "--trust needs a key like SHA256:9f2KbQx1vY7mD0sTt3hPzWc5Lk8RnAe4JgUoXiV6yBw", Fix: "the server prints it when it starts"}
 	}

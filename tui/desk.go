@@ -16,30 +16,38 @@ import (
 // answerPatience is how long a command waits for its answer.
 const answerPatience = 30 * time.Second
 
-// desk carries out commands on a session. Its errors are sentences for people, or *client.End.
+// desk carries out commands on a session. Its errors are *complaint or *client.End.
 type desk struct{ s Session }
+
+// complaint is why something that somebody asked for was not done: a sentence for people, and a code for programs,
+// which stays the same (docs/client.md). Both are fit for a terminal.
+type complaint struct{ code, text string }
+
+func (c *complaint) Error() string { return c.text }
+
+func complain(code, format string, args ...any) *complaint {
+	return &complaint{code, fmt.Sprintf(format, args...)}
+}
 
 // result is what a command that succeeded has to tell.
 type result struct {
 	words.Line
-	who    string // block, unblock: the name as it is shown
+	who    string // block, unblock: what they are called
 	note   string // broadcast: the server's words
 	people []client.Person
 }
 
-// do carries out one command; logout and help are the caller's.
+// do carries out one command; message, logout and help are the caller's.
 func (d desk) do(ctx context.Context, c words.Line) (result, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerPatience)
 	defer cancel()
 	r := result{Line: c}
 	var err error
 	switch c.Verb {
-	case "message":
-		err = d.message(c)
 	case "broadcast":
 		var o client.Outcome
 		o, err = d.s.Broadcast(ctx, c.Text)
-		r.note = OneLine(o.Note)
+		r.note = o.Note
 	case "whoelse":
 		r.people, err = d.s.WhoElse(ctx)
 	case "whoelsesince":
@@ -57,19 +65,23 @@ func (d desk) inSentence(verb string, err error) error {
 	var refused *stanza.Error
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%s: the server did not answer in %s", verb, inWords(answerPatience))
+		return complain("no-answer", "%s: the server did not answer in %s", verb, inWords(answerPatience))
 	case !errors.As(err, &refused):
 		return err
-	case refused.Text != "":
-		return fmt.Errorf("%s: %s", verb, OneLine(refused.Text))
-	case refused.Condition == stanza.ItemNotFound, refused.Condition == stanza.FeatureNotImplemented, refused.Condition == stanza.ServiceUnavailable:
-		return fmt.Errorf("%s: this server does not offer it", verb)
-	case refused.Condition == stanza.Forbidden, refused.Condition == stanza.NotAllowed:
-		return fmt.Errorf("%s: this server does not allow it", verb)
-	case refused.Condition == stanza.ResourceConstraint, refused.Condition == stanza.PolicyViolation:
-		return fmt.Errorf("%s: too much at once. Wait a little, then try again", verb)
 	}
-	return fmt.Errorf("%s: the server refused it", verb)
+	code, why := "refused", "the server refused it"
+	switch refused.Condition {
+	case stanza.ItemNotFound, stanza.FeatureNotImplemented, stanza.ServiceUnavailable:
+		code, why = "not-offered", "this server does not offer it"
+	case stanza.Forbidden, stanza.NotAllowed:
+		code, why = "not-allowed", "this server does not allow it"
+	case stanza.ResourceConstraint, stanza.PolicyViolation:
+		code, why = "too-much", "too much at once. Wait a little, then try again"
+	}
+	if refused.Text != "" {
+		why = OneLine(refused.Text)
+	}
+	return complain(code, "%s: %s", verb, why)
 }
 
 // address finds out whom a name means: a user of this server, or a whole address.
@@ -91,34 +103,32 @@ func (d desk) address(name string) (jid.JID, error) {
 	return j.Bare(), nil
 }
 
-// name is how somebody is shown: users of the same server by their names alone.
-func (d desk) name(j jid.JID) string {
+// called is what somebody is called: users of the same server by their names alone.
+func (d desk) called(j jid.JID) string {
 	if j.Local() != "" && j.Domain() == d.s.JID().Domain() {
-		return OneLine(j.Local())
+		return j.Local()
 	}
-	return OneLine(j.Bare().String())
+	return j.Bare().String()
 }
 
+// name is how somebody is shown.
+func (d desk) name(j jid.JID) string { return OneLine(d.called(j)) }
+
 // nobody is the error about a name that nobody has.
-func (d desk) nobody(name string) error {
+func (d desk) nobody(name string) *complaint {
 	var names []string
 	for _, c := range d.s.Contacts() {
 		names = append(names, d.name(c.JID))
 	}
-	text := "nobody here is called " + OneLine(name)
-	if near := words.Nearest(name, names); near != "" {
-		text += ". Did you mean " + near + "?"
-	}
-	return errors.New(text)
+	return complain("no-such-user", "nobody here is called %s%s", OneLine(name), didYouMean(name, names))
 }
 
-func (d desk) message(c words.Line) error {
-	to, err := d.address(c.User)
-	if err != nil {
-		return err
+// didYouMean names the one that was probably meant, if there is one.
+func didYouMean(name string, names []string) string {
+	if near := words.Nearest(name, names); near != "" {
+		return ". Did you mean " + near + "?"
 	}
-	_, err = d.s.Message(to, c.Text)
-	return err
+	return ""
 }
 
 // known tells whether somebody is in the roster.
@@ -137,13 +147,13 @@ func (d desk) block(ctx context.Context, name string) (string, error) {
 	case err != nil:
 		return "", err
 	case who == d.s.JID().Bare():
-		return "", errors.New("you cannot block yourself")
+		return "", complain("yourself", "you cannot block yourself")
 	case who == d.s.Server():
-		return "", errors.New("the server itself cannot be blocked")
+		return "", complain("not-allowed", "the server itself cannot be blocked")
 	case who.Domain() == d.s.Server().Domain() && d.s.Complete() && !d.known(who):
 		return "", d.nobody(name)
 	}
-	return d.name(who), d.s.Block(ctx, who)
+	return d.called(who), d.s.Block(ctx, who)
 }
 
 func (d desk) unblock(ctx context.Context, name string) (string, error) {
@@ -155,12 +165,14 @@ func (d desk) unblock(ctx context.Context, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	var names []string
 	for _, j := range list {
 		if j == who {
-			return d.name(who), d.s.Unblock(ctx, who)
+			return d.called(who), d.s.Unblock(ctx, who)
 		}
+		names = append(names, d.name(j))
 	}
-	return "", fmt.Errorf("%s is not blocked", d.name(who))
+	return "", complain("not-blocked", "%s is not blocked%s", d.name(who), didYouMean(name, names))
 }
 
 // noSuchAccount is what a Parley server says about an address without an account (docs/protocol.md).
@@ -178,22 +190,26 @@ func (d desk) unknown(to jid.JID, e *stanza.Error) bool {
 }
 
 // bounced says why a message was not delivered.
-func (d desk) bounced(b client.Bounce) string {
+func (d desk) bounced(b client.Bounce) *complaint {
 	name := d.name(b.To)
 	e := b.Err
+	code, why := "refused", "the server refused it"
 	switch {
 	case e.App != nil && e.App.Name.Local == "blocked":
-		return fmt.Sprintf("not sent: you have blocked %s. First: unblock %s", name, name)
+		return complain("you-blocked", "not sent: you have blocked %s. First: unblock %s", name, name)
 	case d.unknown(b.To.Bare(), e):
-		return d.nobody(name).Error()
-	case e.Text != "":
-		return fmt.Sprintf("not delivered to %s: %s", name, OneLine(e.Text))
+		return d.nobody(name)
 	case e.Condition == stanza.ServiceUnavailable, e.Condition == stanza.Forbidden:
-		return fmt.Sprintf("not delivered to %s: that account does not accept your messages.", name)
+		code, why = "not-accepted", "that account does not accept your messages."
 	case e.Condition == stanza.ResourceConstraint, e.Condition == stanza.InternalServerError:
-		return fmt.Sprintf("not delivered to %s: the server cannot keep it now. Try again later.", name)
+		code, why = "try-later", "the server cannot keep it now. Try again later."
+	case e.Condition == stanza.PolicyViolation:
+		code = "not-allowed"
 	case e.Condition == stanza.RemoteServerNotFound:
-		return fmt.Sprintf("not delivered to %s: there is no way to %s", name, OneLine(b.To.Domain()))
+		code, why = "no-way", "there is no way to "+OneLine(b.To.Domain())
 	}
-	return fmt.Sprintf("not delivered to %s: the server refused it", name)
+	if e.Text != "" {
+		why = OneLine(e.Text)
+	}
+	return complain(code, "not delivered to %s: %s", name, why)
 }

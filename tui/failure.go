@@ -27,14 +27,36 @@ const (
 )
 
 // Failure is what ended a client: the exit code, what happened, why, and what to do about it. Only What is never empty;
-// a line break in Fix begins another way out. All of it is fit for a terminal.
+// a line break in Fix begins another way out, or goes on with the same when a space follows. All of it is fit for a
+// terminal.
 type Failure struct {
 	Code           int
 	What, Why, Fix string
+	Alarm          bool // What is no "error" but begins with a louder word of its own
+
+	kind  string        // the code for programs (docs/client.md); "" = that of Code
+	after time.Duration // of a lock, or of a rule
 }
 
 // Error is what happened.
 func (f *Failure) Error() string { return f.What }
+
+// code is the stable name of the failure.
+func (f *Failure) code() string {
+	if f.kind != "" {
+		return f.kind
+	}
+	return map[int]string{exitFailed: "failed", exitUsage: "usage", exitSignIn: "sign-in", exitUnreachable: "unreachable", exitUntrusted: "untrusted",
+		exitRefused: "refused", exitEnded: "ended", exitInterrupted: "interrupted"}[f.Code]
+}
+
+// fixes are the ways out, one each.
+func (f *Failure) fixes() []string {
+	if f.Fix == "" {
+		return nil
+	}
+	return strings.Split(strings.ReplaceAll(f.Fix, "\n ", "\n"), "\n")
+}
 
 var errInterrupted = &Failure{Code: exitInterrupted, What: "interrupted"}
 
@@ -63,15 +85,18 @@ func (a *app) explain(err error, user string) *Failure {
 	case errors.As(err, &unreachable):
 		return explainUnreachable(unreachable)
 	case errors.Is(err, client.ErrPassword):
-		return &Failure{Code: exitSignIn, What: "wrong name or password", Fix: "an admin can set a new one:  parley user reset " + shown}
+		return &Failure{Code: exitSignIn, kind: "wrong-password", What: "wrong name or password", Fix: "an admin can set a new one:  parley user reset " + shown}
 	case errors.Is(err, client.ErrName), errors.As(err, &address):
-		return &Failure{Code: exitUsage, What: fmt.Sprintf("%q cannot be a user name", shown), Why: "names are single words; they have no spaces and none of \" & ' / : < > @"}
+		return &Failure{Code: exitUsage, kind: "wrong-name", What: fmt.Sprintf("%q cannot be a user name", shown), Why: "names are single words; they have no spaces and none of \" & ' / : < > @"}
 	case errors.As(err, &locked):
 		return a.explainLocked(locked, shown)
 	case errors.As(err, &register):
 		return explainRegister(register, shown)
 	case errors.Is(err, client.ErrNoRegistration):
-		return &Failure{Code: exitRefused, What: "this server makes no accounts for people who ask", Fix: "ask its owner to run:  parley user add " + shown}
+		if shown == "" {
+			shown = "NAME"
+		}
+		return &Failure{Code: exitRefused, kind: "no-registration", What: "this server makes no accounts for people who ask", Fix: "ask its owner to run:  parley user add " + shown}
 	case errors.As(err, &auth):
 		return &Failure{Code: exitSignIn, What: "the server refuses to sign " + shown + " in", Why: OneLine(auth.Text)}
 	case errors.As(err, &end):
@@ -89,39 +114,76 @@ func (a *app) explain(err error, user string) *Failure {
 }
 
 func explainUnreachable(e *client.UnreachableError) *Failure {
-	where := OneLine(strings.Join(e.Tried, " or "))
-	f := &Failure{Code: exitUnreachable, What: "cannot reach " + where}
+	f := &Failure{Code: exitUnreachable}
 	var dns *net.DNSError
 	var timeout net.Error
+	detail := ""
 	switch {
 	case errors.As(e.Err, &dns):
 		f.Why, f.Fix = "no computer with that name was found", "check the name, and that you are connected to the network"
 	case errors.Is(e.Err, syscall.ECONNREFUSED):
 		f.Why, f.Fix = "nothing listens there: the server does not run, or on another port", "on the server:  parley server"
 	case errors.As(e.Err, &timeout) && timeout.Timeout(), errors.Is(e.Err, context.DeadlineExceeded):
-		f.What += ": no answer in 5 s"
-		f.Why = "the server is off, or a firewall is in between"
+		detail = ": no answer in 5 s"
+		f.Why, f.Fix = "the server is off, or a firewall is in between", "ask its owner whether it runs, and whether its firewall lets the port in"
 	default:
 		f.Why = OneLine(strings.TrimPrefix(e.Err.Error(), "client: "))
+	}
+	if host, address, ports := found(e); host != "" {
+		f.What = OneLine("cannot reach " + host + " (" + address + ", " + ports + detail + ")")
+		if detail != "" {
+			f.Why += "; the name itself is fine"
+		}
+	} else {
+		f.What = OneLine("cannot reach "+strings.Join(e.Tried, " or ")) + detail
 	}
 	return f
 }
 
+// found is the name that was looked up, the address that was found for it, and the ports that were tried there; nothing
+// when it was no name, or not found.
+func found(e *client.UnreachableError) (host, address, ports string) {
+	var list []string
+	for _, t := range e.Tried {
+		h, port, err := net.SplitHostPort(t)
+		if err != nil || net.ParseIP(h) != nil || host != "" && h != host {
+			return "", "", ""
+		}
+		host, list = h, append(list, port)
+	}
+	var op *net.OpError
+	if !errors.As(e.Err, &op) || op.Addr == nil {
+		return "", "", ""
+	}
+	address, _, err := net.SplitHostPort(op.Addr.String())
+	if err != nil || net.ParseIP(address) == nil {
+		return "", "", ""
+	}
+	ports = "port "
+	if len(list) > 1 {
+		ports = "ports "
+	}
+	return host, address, ports + strings.Join(list, " and ")
+}
+
 func (a *app) explainLocked(e *client.LockedError, user string) *Failure {
-	f := &Failure{Code: exitSignIn, What: "sign-in for " + user + " is locked", Why: OneLine(e.Text)}
+	f := &Failure{Code: exitSignIn, kind: "locked", after: e.For, What: "sign-in for " + user + " is locked", Why: OneLine(e.Text)}
 	if e.For > 0 {
 		f.What += fmt.Sprintf(" for %s, until %s", inWords(e.For), a.now().Add(e.For).Format("15:04:05"))
 		f.Why = "too many wrong passwords in a row (a rule of this server)"
+		if a.wrong+1 == attempts { // this was one more
+			f.Why = fmt.Sprintf("%d wrong passwords in a row from your network (a rule of this server)", attempts)
+		}
 	}
-	f.Fix = "wait, then:  " + a.Again + "\nforgotten?  an admin can run:  parley user reset " + user
+	f.Fix = "wait, then:  " + a.Again + "\n forgotten?   an admin can run:  parley user reset " + user
 	return f
 }
 
 func explainRegister(e *client.RegisterError, user string) *Failure {
-	f := &Failure{Code: exitRefused, What: "the account " + user + " was not made", Why: OneLine(e.Err.Text)}
+	f := &Failure{Code: exitRefused, kind: "not-registered", What: "the account " + user + " was not made", Why: OneLine(e.Err.Text)}
 	switch {
 	case e.Err.Condition == stanza.Conflict:
-		f.What, f.Why, f.Fix = "the name "+user+" is taken", "", "choose another one"
+		f.kind, f.What, f.Why, f.Fix = "name-taken", "the name "+user+" is taken", "", "choose another one"
 	case f.Why == "":
 		f.Why = "the server refused it without saying why"
 	}
@@ -130,24 +192,24 @@ func explainRegister(e *client.RegisterError, user string) *Failure {
 
 // explainEnd says why a session ended that nobody wanted to end.
 func explainEnd(e *client.End) *Failure {
-	f := &Failure{Code: exitEnded, Why: OneLine(e.Text)}
+	f := &Failure{Code: exitEnded, Why: OneLine(e.Text), after: e.After}
 	switch e.Reason {
 	case client.Inactive:
-		f.What = "you were signed out: nothing from you for " + inWords(e.After)
+		f.kind, f.What = "idle-timeout", "you were signed out: nothing from you for "+inWords(e.After)
 		f.Why = "a rule of this server"
 		if e.After == 0 {
 			f.What = "you were signed out: nothing from you for too long"
 		}
 	case client.Shutdown:
-		f.What = "the server stopped"
+		f.kind, f.What = "shutdown", "the server stopped"
 	case client.Replaced:
-		f.What = "another session of yours took the place of this one"
+		f.kind, f.What = "replaced", "another session of yours took the place of this one"
 	case client.Closed:
-		f.What = "the server closed the connection"
+		f.kind, f.What = "closed", "the server closed the connection"
 	case client.Refused:
-		f.What = "the server ended the connection"
+		f.kind, f.What = "refused", "the server ended the connection"
 	default:
-		f.Code, f.What = exitUnreachable, "connection lost"
+		f.Code, f.kind, f.What = exitUnreachable, "lost", "connection lost"
 	}
 	return f
 }
@@ -165,4 +227,15 @@ func inWords(d time.Duration) string {
 		return "1 " + unit
 	}
 	return fmt.Sprintf("%d %ss", n, unit)
+}
+
+// shortly says a length of time as briefly as it can be said: "38 s", "5 min", "3 h".
+func shortly(d time.Duration) string {
+	switch {
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%d s", int(d.Round(time.Second)/time.Second))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min", int(d.Round(time.Minute)/time.Minute))
+	}
+	return fmt.Sprintf("%d h", int(d.Round(time.Hour)/time.Hour))
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -23,6 +24,8 @@ type fakeSession struct {
 	idle   time.Duration
 
 	mu      sync.Mutex
+	ids     int
+	deaf    bool // answers no ping
 	did     []string
 	blocked []jid.JID
 	end     *client.End
@@ -31,7 +34,7 @@ type fakeSession struct {
 
 func newFakeSession() *fakeSession {
 	return &fakeSession{done: make(chan struct{}), handle: func(client.Event) {}, note: "Delivered to 2 people.", people: []client.Person{
-		{JID: jid.MustParse("bob@localhost"), State: "online", Last: "now"},
+		{JID: jid.MustParse("bob@localhost"), State: "online", Last: "now", Since: "2026-11-22T09:12:04Z"},
 		{JID: jid.MustParse("carol@localhost"), State: "offline", Last: "2026-11-22T13:51:07Z"},
 	}}
 }
@@ -59,8 +62,14 @@ func (s *fakeSession) emit(e client.Event) {
 // stop ends the session as a server would.
 func (s *fakeSession) stop(end *client.End) {
 	s.mu.Lock()
-	s.end = end
+	again := s.end != nil
+	if !again {
+		s.end = end
+	}
 	s.mu.Unlock()
+	if again {
+		return
+	}
 	s.emit(end)
 	close(s.done)
 }
@@ -77,7 +86,17 @@ func (s *fakeSession) Contacts() []client.Contact {
 }
 func (s *fakeSession) Roster(context.Context) ([]client.Contact, error) { return s.Contacts(), nil }
 
-func (s *fakeSession) Message(to jid.JID, body string) (string, error) {
+func (s *fakeSession) NewID() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ids++
+	return fmt.Sprint("id", s.ids)
+}
+
+func (s *fakeSession) Message(to jid.JID, id, body string) error {
+	if end := s.End(); end != nil {
+		return end
+	}
 	s.noted("message " + to.String() + " " + body)
 	var err *stanza.Error
 	switch to.Local() {
@@ -93,21 +112,44 @@ func (s *fakeSession) Message(to jid.JID, body string) (string, error) {
 		}
 	}
 	if err != nil {
-		s.emit(client.Bounce{To: to, ID: "1", Err: err})
+		s.emit(client.Bounce{To: to, ID: id, Err: err})
 	}
-	return "1", nil
+	return nil
 }
 
 func (s *fakeSession) Broadcast(_ context.Context, body string) (client.Outcome, error) {
 	s.noted("broadcast " + body)
-	return client.Outcome{Note: s.note}, s.refuse
+	return client.Outcome{Note: s.note}, s.no()
+}
+
+// lost is the end as an error.
+func (s *fakeSession) lost() error {
+	if end := s.End(); end != nil {
+		return end
+	}
+	return nil
+}
+
+// again begins the session anew.
+func (s *fakeSession) again() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.end, s.done = nil, make(chan struct{})
+}
+
+// no is what the session refuses commands with.
+func (s *fakeSession) no() error {
+	if end := s.End(); end != nil {
+		return end
+	}
+	return s.refuse
 }
 func (s *fakeSession) WhoElse(context.Context) ([]client.Person, error) {
-	return s.people[:1], s.refuse
+	return s.people[:1], s.no()
 }
 func (s *fakeSession) WhoElseSince(_ context.Context, t string) ([]client.Person, error) {
 	s.noted("since " + t)
-	return s.people, s.refuse
+	return s.people, s.no()
 }
 func (s *fakeSession) Block(_ context.Context, j jid.JID) error {
 	s.noted("block " + j.String())
@@ -122,9 +164,36 @@ func (s *fakeSession) Unblock(_ context.Context, j jid.JID) error {
 func (s *fakeSession) BlockList(context.Context) ([]jid.JID, error)     { return s.blocked, nil }
 func (s *fakeSession) IdleLimit(context.Context) (time.Duration, error) { return s.idle, nil }
 func (s *fakeSession) Presence() error                                  { s.noted("presence"); return nil }
-func (s *fakeSession) Ping(context.Context) error                       { s.noted("ping"); return nil }
-func (s *fakeSession) Close(context.Context) error                      { s.noted("close"); return nil }
-func (s *fakeSession) Done() <-chan struct{}                            { return s.done }
+func (s *fakeSession) Ping(ctx context.Context) error {
+	if end := s.End(); end != nil {
+		return end
+	}
+	s.mu.Lock()
+	deaf := s.deaf
+	s.mu.Unlock()
+	if deaf {
+		select {
+		case <-s.done:
+			return s.End()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	s.noted("ping")
+	return nil
+}
+func (s *fakeSession) Cut() { s.stop(&client.End{Reason: client.Lost}) }
+func (s *fakeSession) Close(context.Context) error {
+	s.noted("close")
+	s.mu.Lock()
+	ended := s.end != nil
+	s.mu.Unlock()
+	if !ended {
+		s.stop(&client.End{Reason: client.LoggedOut})
+	}
+	return nil
+}
+func (s *fakeSession) Done() <-chan struct{} { return s.done }
 func (s *fakeSession) End() *client.End {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -59,6 +59,8 @@ func (m *model) control(name string) bool {
 		m.recall(-1)
 	case "down", "ctrl+n":
 		m.recall(1)
+	case "ctrl+r":
+		m.dialNow()
 	case "tab":
 		m.complete(1)
 	case "shift+tab":
@@ -157,15 +159,15 @@ func (m *model) answerPaste(name string) {
 	}
 }
 
-// enter runs the line.
+// enter runs the line. An empty one tries to connect, where there is no connection.
 func (m *model) enter() {
 	line := m.edit.text
 	m.edit.set("")
 	if strings.TrimSpace(line) == "" {
-		if m.state == gone {
+		if m.state == gone && !m.link.dialing {
 			m.tell(said{m.voice.clock(m.a.now()), "signing in again ..."})
-			m.do(job{kind: jobDial})
 		}
+		m.dialNow()
 		return
 	}
 	m.past.add(line)
@@ -173,20 +175,28 @@ func (m *model) enter() {
 	c, err := parse(line)
 	switch {
 	case err != nil:
-		m.tell(plain("%s", err))
+		m.tell(plain("%s%s", err, toFix(err)))
 	case c.Verb == "help":
 		for _, l := range helpLines() {
 			m.tell(said{"", l})
 		}
 	case c.Verb == "logout" && m.state != here:
 		m.leave(m.exit)
-	case c.Verb == "logout":
-		m.do(job{kind: jobCommand, command: c})
+	case c.Verb == "message":
+		m.message(job{kind: jobMessage, command: c})
 	case m.state == waiting, m.state == gone:
-		m.tell(plain("not done: no connection right now. Arrow-up brings it back."))
+		m.tell(plain("not done: %s", backByArrow))
 	default:
 		m.do(job{kind: jobCommand, command: c})
 	}
+}
+
+// toFix says how a mistyped command is mended without typing all of it again.
+func toFix(err error) string {
+	if strings.Contains(err.Error(), "Did you mean: ") {
+		return "   (arrow-up to fix it)"
+	}
+	return ""
 }
 
 // View is the prompt with what is typed, or a question in its place.
@@ -197,9 +207,6 @@ func (m *model) View() tea.View {
 	if m.paste != "" {
 		question := fmt.Sprintf("Paste %d lines as one message? [y] paste [n] drop ", strings.Count(m.paste, "\n")+1)
 		return m.view(question, editor{})
-	}
-	if m.state == gone && m.edit.text == "" {
-		return m.view("Enter = sign in again, q = quit ", editor{})
 	}
 	v := m.view("> ", m.edit)
 	if m.tab != nil {
@@ -257,5 +264,9 @@ func (m *model) idleWarning(w idleWarning) {
 	}
 	m.idle.warned = true
 	now := m.a.now()
-	m.tell(said{m.voice.clock(now), fmt.Sprintf("no activity: you will be signed out at %s. Any key keeps you in.", now.Add(w.left).Format("15:04:05"))})
+	layout := "15:04"
+	if w.left < time.Minute { // a short rule
+		layout = "15:04:05"
+	}
+	m.tell(said{m.voice.clock(now), fmt.Sprintf("no activity: you will be signed out at %s. Any key keeps you in.", now.Add(w.left).Format(layout))})
 }

@@ -21,31 +21,40 @@ type Known struct {
 
 // Pin is one line of the file.
 type Pin struct {
-	HostPort string
-	Key      string    // SHA256:… of the public key
-	Since    time.Time // when it was first trusted
+	HostPort string    `json:"server"`
+	Key      string    `json:"key"`            // SHA256:… of the public key
+	Since    time.Time `json:"since,omitzero"` // when it was first trusted
 }
 
 // DefaultKnown is the file in the folder for state: $XDG_STATE_HOME/parley/known_servers, without that variable below
 // ~/.local/state, on Windows and macOS in the user's folder for configuration.
 func DefaultKnown(getenv func(string) string) (*Known, error) {
+	dir, err := stateDir(getenv)
+	if err != nil {
+		return nil, err
+	}
+	return &Known{Path: filepath.Join(dir, "known_servers")}, nil
+}
+
+// stateDir is the folder for what the client remembers.
+func stateDir(getenv func(string) string) (string, error) {
 	dir := getenv("XDG_STATE_HOME")
 	switch {
 	case filepath.IsAbs(dir):
 	case runtime.GOOS == "windows" || runtime.GOOS == "darwin":
 		d, err := os.UserConfigDir()
 		if err != nil {
-			return nil, fmt.Errorf("known servers: find the folder for configuration: %w", err)
+			return "", fmt.Errorf("find the folder for configuration: %w", err)
 		}
 		dir = d
 	default:
 		home := getenv("HOME")
 		if home == "" {
-			return nil, errors.New("neither HOME nor XDG_STATE_HOME is set")
+			return "", errors.New("neither HOME nor XDG_STATE_HOME is set")
 		}
 		dir = filepath.Join(home, ".local", "state")
 	}
-	return &Known{Path: filepath.Join(dir, "parley", "known_servers")}, nil
+	return filepath.Join(dir, "parley"), nil
 }
 
 // List reads the file; a file that does not exist is an empty list, a line that is none of ours is passed over.

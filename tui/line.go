@@ -38,7 +38,11 @@ func (a *app) enterLine(ctx context.Context, in *os.File, p *screen) (Session, c
 	if f != nil {
 		return nil, client.Config{}, f
 	}
-	return a.signIn(ctx, ask, info, p.event)
+	s, cfg, f := a.signIn(ctx, ask, info, p.event)
+	if f == nil {
+		a.signedIn(s, cfg.User)
+	}
+	return s, cfg, f
 }
 
 // screen is the program that draws the model, with the worker beside it.
@@ -79,7 +83,6 @@ func (p *screen) run(ctx context.Context, s Session, cfg client.Config) *Failure
 	p.cancel()
 	close(p.jobs)
 	working.Wait()
-	leave(w.s)
 	for _, row := range p.model.unprinted { // when the program ended early
 		fmt.Fprintln(p.a.Out, row)
 	}

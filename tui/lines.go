@@ -21,6 +21,8 @@ type lines struct {
 	stop chan struct{}
 	done chan struct{}
 	r    io.Reader
+
+	n int // of the line that was read last, from 1; of the goroutine that calls next
 }
 
 type readLine struct {
@@ -89,6 +91,7 @@ func (l *lines) nextOr(ctx context.Context, over <-chan struct{}) (string, error
 		if !ok {
 			return "", io.EOF
 		}
+		l.n++
 		return r.text, r.err
 	case <-l.done:
 		return "", io.EOF

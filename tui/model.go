@@ -47,22 +47,26 @@ type model struct {
 	unprinted []string // rows; printed from the front
 	printing  bool
 
-	queue   []job // jobs[0] is with the worker while working
+	queue   []job
 	working bool
+	current job // with the worker while working
+
+	post    post
+	waiting []job // messages that wait for a connection
+	link    link
 
 	since time.Time // signed in
 	sent  int
-	tries int       // to connect again
-	lost  time.Time // when the connection broke off
 
-	idle idleClock
+	idle  idleClock
+	draft string // what was being typed when the server signed us out
 }
 
 // messages of the model to itself.
 type (
 	printed    struct{}
 	settled    struct{}
-	retry      struct{}
+	retry      struct{ round int }
 	stopSignal struct{}
 )
 
@@ -100,13 +104,15 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		cmd = m.started(msg)
 	case carried:
 		cmd = m.carried(msg)
+	case confirmed:
+		m.post.confirmed(msg.n)
 	case left:
-		m.goodbye()
+		m.goodbye(msg.err)
 	case idleWarning:
 		m.idleWarning(msg)
 	case retry:
-		if m.state == waiting {
-			m.do(job{kind: jobDial})
+		if msg.round == m.link.round {
+			m.dialNow()
 		}
 	case stopSignal:
 		m.leave(errInterrupted)
@@ -153,105 +159,39 @@ func (m *model) next() {
 	if m.working || len(m.queue) == 0 {
 		return
 	}
-	m.working = true
-	m.jobs <- m.queue[0] // it has room for one
-	m.queue = m.queue[1:]
-}
-
-func (m *model) started(msg started) tea.Cmd {
-	m.working = false
-	m.voice.d = desk{msg.s}
-	defer m.next()
-	if m.state >= leaving {
-		return nil
+	m.working, m.current, m.queue = true, m.queue[0], m.queue[1:]
+	if m.current.kind == jobMessage {
+		l := &m.current.letter
+		l.id = m.voice.d.s.NewID()
+		l.n = m.post.add(*l)
 	}
-	if msg.err != nil {
-		return m.notStarted(msg.err)
-	}
-	now := m.a.now()
-	name := OneLine(msg.s.JID().Bare().String())
-	switch m.state {
-	case signingIn:
-		m.since = now
-		m.tell(said{m.voice.clock(now), "online as " + name + ". Type help for commands, logout to leave."})
-	case waiting:
-		m.tell(said{m.voice.clock(now), fmt.Sprintf("connected again after %s.", inWords(now.Sub(m.lost).Round(time.Second)))})
-	default:
-		m.tell(said{m.voice.clock(now), "online again as " + name + "."})
-	}
-	m.state, m.tries, m.exit = here, 0, nil
-	m.idle.limit = msg.limit
-	return m.idle.reset(now)
-}
-
-// notStarted takes a failed attempt to sign in.
-func (m *model) notStarted(err error) tea.Cmd {
-	f := m.a.explain(err, m.a.User)
-	switch {
-	case m.state == waiting && f.Code == exitUnreachable:
-		return m.tryLater()
-	case m.state == waiting, m.state == gone:
-		m.state, m.exit = gone, f
-		m.tell(said{m.voice.clock(m.a.now()), strings.TrimSpace(f.What + ". " + f.Why)})
-		return nil
-	}
-	m.leave(f)
-	return nil
-}
-
-// tryLater plans the next attempt: after 1, 2, 4 … 30 seconds.
-func (m *model) tryLater() tea.Cmd {
-	wait := min(time.Second<<min(m.tries, 5), 30*time.Second)
-	m.tries++
-	return tea.Tick(wait, func(time.Time) tea.Msg { return retry{} })
-}
-
-// event takes what the session tells.
-func (m *model) event(e client.Event) tea.Cmd {
-	end, ok := e.(*client.End)
-	if !ok {
-		if _, refused := e.(client.Bounce); refused {
-			m.sent--
-		}
-		if s, ok := m.voice.event(e); ok {
-			m.tell(s)
-		}
-		return nil
-	}
-	if m.state != here {
-		return nil // an attempt to start reports it, or we are leaving
-	}
-	now := m.a.now()
-	m.idle.off()
-	if end.Reason == client.Lost {
-		m.state, m.lost, m.tries = waiting, now, 0
-		m.tell(said{m.voice.clock(now), "connection lost. Trying again: 1 s, 2 s, 4 s ..."})
-		return m.tryLater()
-	}
-	m.state, m.exit = gone, explainEnd(end)
-	m.tell(m.voice.ended(end)...)
-	return nil
+	m.jobs <- m.current // it has room for one
 }
 
 func (m *model) carried(msg carried) tea.Cmd {
 	m.working = false
 	defer m.next()
 	var end *client.End
-	switch {
+	switch isEnd := errors.As(msg.err, &end); {
+	case msg.job.kind == jobMessage && msg.err != nil:
+		m.post.take(msg.job.letter.id)
+		m.notSent(msg.job)
 	case m.state >= leaving:
-	case errors.As(msg.err, &end) && msg.result.Verb != "logout":
-		if msg.result.Verb != "" {
-			m.tell(plain("not done: no connection right now. Arrow-up brings it back."))
-		}
+	case msg.job.kind == jobPresence && isEnd:
+	case isEnd:
+		m.tell(plain("%s", lostCommand(msg.job.command.Verb)))
 	case msg.err != nil:
 		m.tell(plain("%s", msg.err))
 	case msg.result.Verb == "logout":
 		m.leave(nil)
 	default:
-		if msg.result.Verb == "message" || msg.result.Verb == "broadcast" {
+		if msg.job.kind == jobMessage || msg.result.Verb == "broadcast" {
 			m.sent++
 		}
 		m.tell(m.voice.result(msg.result)...)
+		if msg.job.kind == jobMessage {
+			m.wentOut(msg.job)
+		}
 		return m.idle.reset(m.a.now())
 	}
 	return nil
@@ -266,24 +206,44 @@ func (m *model) leave(f *Failure) {
 		m.since = time.Time{} // nothing to sum up
 	}
 	m.exit, m.state = f, leaving
+	for _, j := range m.queue {
+		if j.kind == jobMessage {
+			m.waiting = append(m.waiting, j)
+		}
+	}
 	m.queue = nil
+	if n := len(m.waiting); n > 0 {
+		if f == nil {
+			m.exit = &Failure{Code: exitUnreachable, What: "not sent: " + number(n, "message"), Why: "there was no connection to the server"}
+		}
+	}
 	m.stop()
 	m.do(job{kind: jobLeave})
 }
 
 // goodbye is said when the server has heard ours.
-func (m *model) goodbye() {
+func (m *model) goodbye(err error) {
 	m.working = false
 	m.state = finished
+	if list := m.post.all(); err != nil && len(list) > 0 {
+		m.tell(m.voice.unsure(list)...)
+		if m.exit == nil {
+			m.exit = &Failure{Code: exitUnreachable, What: "not confirmed: " + number(len(list), "message"), Why: OneLine(strings.TrimPrefix(err.Error(), "client: "))}
+		}
+	}
 	if m.since.IsZero() {
 		return
 	}
 	now := m.a.now()
-	messages := "messages"
-	if m.sent == 1 {
-		messages = "message"
+	m.tell(said{m.voice.clock(now), fmt.Sprintf("signed out. %s, %s sent.", inMinutes(now.Sub(m.since)), number(max(m.sent, 0), "message"))})
+}
+
+// number is "1 message", "2 messages".
+func number(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
 	}
-	m.tell(said{m.voice.clock(now), fmt.Sprintf("signed out. %s, %d %s sent.", inMinutes(now.Sub(m.since)), max(m.sent, 0), messages)})
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // inMinutes says a length of time as people remember it.

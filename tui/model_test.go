@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 	"parley/client"
 	"parley/xmpp/jid"
+	"parley/xmpp/words"
 )
 
 // stage is a model without a terminal: what it prints is collected, what it gives the worker is done at once.
@@ -25,7 +27,9 @@ type stage struct {
 	quit    bool
 	stopped bool
 	now     time.Time
-	ticks   int // timers set
+	ticks   int   // timers set
+	slow    bool  // the worker does nothing
+	away    error // what comes of dialling, nil: the session begins anew
 }
 
 func newStage(t *testing.T) *stage {
@@ -77,36 +81,53 @@ func (g *stage) take(msg tea.Msg) {
 
 // work does the jobs as the worker would.
 func (g *stage) work() {
-	for {
+	for !g.slow {
 		select {
 		case j := <-g.jobs:
 			switch j.kind {
 			case jobStart, jobDial:
 				g.s.noted("start")
+				if j.kind == jobDial {
+					if g.away != nil {
+						g.send(started{s: g.s, err: g.away})
+						continue
+					}
+					g.s.again()
+				}
 				g.send(started{s: g.s, limit: g.s.idle})
 			case jobPresence:
-				g.send(carried{err: g.s.Presence()})
-			case jobCommand:
-				if j.command.Verb == "message" {
-					var events []client.Event
-					g.s.handle = func(e client.Event) { events = append(events, e) }
-					_, _ = g.s.Message(jid.MustParse(j.command.User+"@localhost"), j.command.Text)
-					g.send(carried{result: result{Line: j.command}})
-					for _, e := range events {
-						g.send(e)
-					}
-					continue
+				g.send(carried{job: j, err: g.s.Presence()})
+			case jobMessage:
+				var events []client.Event
+				g.s.handle = func(e client.Event) { events = append(events, e) }
+				err := g.s.Message(j.to, j.letter.id, j.letter.text)
+				g.send(carried{job: j, err: err})
+				for _, e := range events {
+					g.send(e)
 				}
+				if err == nil && !g.s.deaf {
+					g.send(confirmed{j.letter.n})
+				}
+			case jobCommand:
 				r, err := desk{g.s}.do(g.t.Context(), j.command)
-				g.send(carried{r, err})
+				g.send(carried{job: j, result: r, err: err})
 			case jobLeave:
 				g.s.noted("leave")
-				g.send(left{})
+				g.send(left{g.s.lost()})
 			}
 		default:
 			return
 		}
 	}
+}
+
+// end ends the session as a server or a network would.
+func (g *stage) end(end *client.End) {
+	g.t.Helper()
+	g.s.mu.Lock()
+	g.s.end = end
+	g.s.mu.Unlock()
+	g.send(end)
 }
 
 // keys types text and keys named in angle brackets.
@@ -115,7 +136,7 @@ func (g *stage) keys(s string) {
 		"enter": {Code: tea.KeyEnter}, "up": {Code: tea.KeyUp}, "down": {Code: tea.KeyDown}, "tab": {Code: tea.KeyTab}, "esc": {Code: tea.KeyEscape},
 		"left": {Code: tea.KeyLeft}, "home": {Code: tea.KeyHome}, "end": {Code: tea.KeyEnd}, "bs": {Code: tea.KeyBackspace}, "del": {Code: tea.KeyDelete},
 		"c-c": {Code: 'c', Mod: tea.ModCtrl}, "c-d": {Code: 'd', Mod: tea.ModCtrl}, "c-u": {Code: 'u', Mod: tea.ModCtrl}, "c-w": {Code: 'w', Mod: tea.ModCtrl},
-		"c-k": {Code: 'k', Mod: tea.ModCtrl}, "c-j": {Code: 'j', Mod: tea.ModCtrl}, "s-tab": {Code: tea.KeyTab, Mod: tea.ModShift},
+		"c-r": {Code: 'r', Mod: tea.ModCtrl}, "c-k": {Code: 'k', Mod: tea.ModCtrl}, "c-j": {Code: 'j', Mod: tea.ModCtrl}, "s-tab": {Code: tea.KeyTab, Mod: tea.ModShift},
 	}
 	for s != "" {
 		if name, rest, ok := strings.Cut(strings.TrimPrefix(s, "<"), ">"); ok && s[0] == '<' {
@@ -154,16 +175,16 @@ func TestLine(t *testing.T) {
 	g := newStage(t)
 	g.expect(hello)
 	g.keys("whoelse<enter>")
-	g.expect("> whoelse", "  1 other online", "  bob      online")
+	g.expect("> whoelse", "  1 other online", "  bob      since "+local("2026-11-22T09:12:04Z", &g.now))
 	g.keys("whoelsesince 1h<enter>")
 	g.expect("> whoelsesince 1h", "  2 others here since 13:05", "  bob      online", "  carol    left "+local("2026-11-22T13:51:07Z", &g.now))
 	g.keys("broadcast lunch<enter>")
-	g.expect("> broadcast lunch", "  to everyone: Delivered to 2 people.")
+	g.expect("> broadcast lunch", "  to everyone: 2 people (delivered 14:05)")
 	g.keys("block bob<enter>unblock bob<enter>")
 	g.expect("> block bob", "  bob is blocked: no messages either way, and bob cannot", "  see you online.", "  bob is not told. Undo: unblock bob",
 		"> unblock bob", "  bob is unblocked. What bob wrote meanwhile was not kept.")
 	g.keys("message bbo hi<enter>mesage bob hi<enter>")
-	g.expect("> message bbo hi", "  nobody here is called bbo. Did you mean bob?", "> mesage bob hi", `  no command "mesage". Did you mean: message bob hi`)
+	g.expect("> message bbo hi", "  nobody here is called bbo. Did you mean bob?", "> mesage bob hi", `  no command "mesage". Did you mean: message bob hi`, "  (arrow-up to fix it)")
 	g.keys("message bob a long text that needs more than one row, as one can see<enter>")
 	g.expect("> message bob a long text that needs more than one row, as", "  one can see")
 	bob := jid.MustParse("bob@localhost/x")
@@ -265,15 +286,27 @@ func TestPaste(t *testing.T) {
 func TestLineEnds(t *testing.T) {
 	g := newStage(t)
 	g.printed = nil
-	g.send(&client.End{Reason: client.Inactive, After: 10 * time.Minute})
-	g.expect("14:05 You were signed out: nothing from you for 10 minutes", "      (a rule of this server).", "      Messages for you are kept on the server.")
-	g.prompt("Enter = sign in again, q = quit ")
-	g.keys("whoelse<enter>")
-	g.expect("> whoelse", "  not done: no connection right now. Arrow-up brings it", "  back.")
+	g.keys("message bob half a th")
+	g.end(&client.End{Reason: client.Inactive, After: 10 * time.Minute})
+	g.expect("14:05 You were signed out: nothing from you for 10 minutes", "      (rule of this server).",
+		"      Draft to bob kept. Messages for you are kept on the", "      server.", "      Enter = sign in again, q = quit")
+	g.prompt("> ")
+	g.keys("whoelse<enter>message bob hi<enter>")
+	g.expect("> whoelse", "  not done: no connection right now. Arrow-up brings it", "  back.",
+		"> message bob hi", "  not sent to bob: no connection right now. Arrow-up brings", "  it back.")
+	g.away = &client.UnreachableError{Tried: []string{"x:1"}, Err: errors.New("off")}
+	g.keys("<enter>")
+	g.expect("14:05 signing in again ...", "14:05 Cannot reach x:1. Off", "      Enter = sign in again, q = quit")
+	g.away = nil
 	g.keys("<enter>")
 	g.expect("14:05 signing in again ...", "14:05 online again as alice@localhost.")
-	g.send(&client.End{Reason: client.Shutdown})
-	g.printed = nil
+	g.prompt("> message bob half a th")
+	g.keys("<c-u>quick")
+	g.prompt("> quick")
+	g.keys("<c-u>")
+	g.end(&client.End{Reason: client.Replaced, Text: "The same client has signed in again."})
+	g.expect("14:05 Another session of yours took the place of this one:", "      The same client has signed in again.",
+		"      Messages for you are kept on the server.", "      Enter = sign in again, q = quit")
 	g.keys("q")
 	g.expect()
 	if !g.quit || g.m.exit == nil || g.m.exit.Code != exitEnded {
@@ -284,24 +317,37 @@ func TestLineEnds(t *testing.T) {
 func TestReconnect(t *testing.T) {
 	g := newStage(t)
 	g.printed = nil
-	g.send(&client.End{Reason: client.Lost, Err: io.ErrUnexpectedEOF})
-	g.expect("14:05 connection lost. Trying again: 1 s, 2 s, 4 s ...")
-	gone := &client.UnreachableError{Tried: []string{"x:1"}, Err: errors.New("refused")}
+	g.away = &client.UnreachableError{Tried: []string{"x:1"}, Err: errors.New("refused")}
+	g.end(&client.End{Reason: client.Lost, Err: io.ErrUnexpectedEOF})
+	lost := []string{"14:05 connection lost. Trying again: 1 s, 2 s, 4 s ... You", "      can go on writing."}
+	g.expect(lost...)
 	for range 8 {
-		g.send(started{s: g.s, err: gone})
+		g.send(retry{g.m.link.round})
 	}
 	g.expect()
+	// What is typed meanwhile waits, and goes out in order; what needs an answer is not done.
+	g.keys("message bob still there?<enter>message carol and you?<enter>whoelse<enter>message a/b x<enter>")
+	g.expect("> message bob still there?", "  to bob (waiting)", "> message carol and you?", "  to carol (waiting)",
+		"> whoelse", "  not done: no connection right now. Arrow-up brings it", "  back.", "> message a/b x", "  nobody here is called a/b")
 	g.now = g.now.Add(38 * time.Second)
-	g.send(retry{})
-	g.expect("14:05 connected again after 38 seconds.")
+	g.away = nil
+	before := len(g.s.all())
+	g.keys("<c-r>")
+	g.expect("14:05 connected again after 38 s. Sent: 2 waiting messages.", "  not delivered to carol: Your message could not be", "  delivered as the recipient has blocked you.")
+	if did := g.s.all()[before:]; !slices.Equal(did, []string{"start", "message bob@localhost still there?", "message carol@localhost and you?"}) {
+		t.Errorf("did %q", did)
+	}
+	g.send(retry{g.m.link.round}) // of a timer that is void now
 	g.keys("whoelse<enter>")
-	g.expect("> whoelse", "  1 other online", "  bob      online")
-	// What cannot be helped by waiting ends the attempts.
-	g.send(&client.End{Reason: client.Lost})
-	g.send(started{s: g.s, err: client.ErrPassword})
-	g.printed = nil
-	g.prompt("Enter = sign in again, q = quit ")
-	g.send(retry{})
+	g.expect("> whoelse", "  1 other online", "  bob      since "+local("2026-11-22T09:12:04Z", &g.now))
+	// What cannot be helped by waiting ends the attempts, and what waited is not sent.
+	g.end(&client.End{Reason: client.Shutdown})
+	g.expect("14:05 the server stopped. Trying again: 1 s, 2 s, 4 s ...", "      You can go on writing.")
+	g.keys("message bob hi<enter>")
+	g.away = client.ErrPassword
+	g.keys("<enter>")
+	g.expect("> message bob hi", "  to bob (waiting)", "14:05 Wrong name or password.", "      Enter = sign in again, q = quit",
+		"  not sent to bob: no connection right now. Arrow-up brings", "  it back.")
 	if g.keys("q"); !g.quit || g.m.exit.Code != exitSignIn {
 		t.Errorf("quit %v, exit %+v", g.quit, g.m.exit)
 	}
@@ -313,6 +359,78 @@ func TestReconnect(t *testing.T) {
 	}
 }
 
+// What went out and was not confirmed before the connection broke is said to be unsure; what could not go out waits.
+func TestUnsure(t *testing.T) {
+	g := newStage(t)
+	g.keys("message bob safe<enter>")
+	g.s.deaf = true
+	g.keys("message bob one<enter>message carol two<enter>")
+	g.printed = nil
+	g.s.mu.Lock()
+	g.s.end = &client.End{Reason: client.Lost} // which is not known here yet
+	g.s.mu.Unlock()
+	g.keys("message bob three<enter>message bob four<enter>")
+	g.expect("> message bob three", "  to bob (waiting)", "> message bob four", "  to bob (waiting)")
+	g.send(g.s.end)
+	g.expect("  to bob (not confirmed, it may not have arrived): one", "14:05 connection lost. Trying again: 1 s, 2 s, 4 s ... You", "      can go on writing.")
+	g.s.deaf = false
+	g.keys("<enter>")
+	g.expect("14:05 connected again after 0 s. Sent: 2 waiting messages.")
+	if did := g.s.all(); did[len(did)-1] != "message bob@localhost four" || did[len(did)-2] != "message bob@localhost three" {
+		t.Errorf("did %q", did)
+	}
+	// Leaving while something waits is no success; too much does not wait.
+	g.away = &client.UnreachableError{Tried: []string{"x:1"}, Err: errors.New("refused")}
+	g.end(&client.End{Reason: client.Lost})
+	g.keys("message bob hi<enter>")
+	for range maxWaiting / maxTyped {
+		g.m.message(job{kind: jobMessage, command: words.Line{Verb: "message", User: "bob", Text: strings.Repeat("x", maxTyped)}})
+	}
+	g.send(nil)
+	if last := strings.Join(g.printed, " "); !strings.Contains(last, "too much is waiting already.") || len(g.m.waiting) != maxWaiting/maxTyped {
+		t.Errorf("%d wait, printed %q", len(g.m.waiting), last)
+	}
+	g.keys("logout<enter>")
+	if !g.quit || g.m.exit == nil || g.m.exit.What != "not sent: 4 messages" {
+		t.Errorf("quit %v, exit %+v", g.quit, g.m.exit)
+	}
+}
+
+// What the worker has at the moment of a loss stays before what is behind it, whether it went out or not.
+func TestLossOnTheWay(t *testing.T) {
+	for _, out := range []bool{false, true} {
+		g := newStage(t)
+		g.slow = true
+		g.keys("message bob one<enter>message bob two<enter>whoelse<enter>")
+		g.printed = nil
+		end := &client.End{Reason: client.Lost}
+		g.end(end)
+		first := <-g.jobs
+		if out {
+			g.send(carried{job: first})
+		} else {
+			g.send(carried{job: first, err: end})
+		}
+		var texts []string
+		for _, j := range g.m.waiting {
+			texts = append(texts, j.letter.text)
+		}
+		said := strings.Join(g.printed, " ")
+		if got := strings.Join(texts, " "); !out && got != "one two" || out && got != "two" {
+			t.Errorf("went out %v: %q waits", out, got)
+		}
+		if strings.Contains(said, "(not confirmed, it may not have arrived): one") != out || !strings.Contains(said, "whoelse not done") {
+			t.Errorf("went out %v: printed %q", out, said)
+		}
+		// The answer that was waited for never came, and the server signs us out for good: nothing waits any more.
+		g.m.state = here
+		g.end(&client.End{Reason: client.Replaced})
+		if said := strings.Join(g.printed, " "); len(g.m.waiting) > 0 || !strings.Contains(said, "not sent to bob: ") {
+			t.Errorf("%d wait, printed %q", len(g.m.waiting), said)
+		}
+	}
+}
+
 func TestIdleWarning(t *testing.T) {
 	g := newStage(t)
 	g.m.idle.limit = 10 * time.Minute
@@ -321,7 +439,7 @@ func TestIdleWarning(t *testing.T) {
 	g.send(idleWarning{round: g.m.idle.round - 1, left: time.Minute}) // void: something was done meanwhile
 	g.expect()
 	g.send(idleWarning{round: g.m.idle.round, left: time.Minute})
-	g.expect("14:05 no activity: you will be signed out at 14:06:00. Any", "      key keeps you in.")
+	g.expect("14:05 no activity: you will be signed out at 14:06. Any key", "      keeps you in.")
 	g.keys("xy")
 	if did := g.s.all(); did[len(did)-1] != "presence" || did[len(did)-2] == "presence" {
 		t.Errorf("did %q", did)

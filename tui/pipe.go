@@ -3,44 +3,67 @@ package tui
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"os"
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/term"
 
 	"parley/client"
 	"parley/xmpp/words"
 )
 
-// fencePatience is how long the server may take to store the last of what was sent.
-const fencePatience = 5 * time.Minute
-
-// pipe is pipe mode. What it prints is a promise: one line for every event, on the standard output
+// pipe is pipe mode. What it prints is a promise (docs/client.md): one line for every event, on the standard output
 //
 //	bob: hello                  a message; a line break in it is \n, a backslash is \\
 //	bob (to everyone): hello    a broadcast
 //	bob logged in               somebody came
 //	bob logged out              somebody left
-//	bob online now              whoelse, whoelsesince: name, state, when last seen
+//	bob online now 2026-…       whoelse, whoelsesince: name, state, when last seen, since when online
 //	to everyone: …              how far a broadcast went, in the server's words
 //	bob is blocked              block and unblock succeeded
 //
-// and errors as "error: …" on the standard error. Fields are added at the end of a line, never moved.
+// and errors as "error: …" on the standard error. Fields are added at the end of a line, never moved. With --json there
+// is an object for everything, errors too, on the standard output.
 type pipe struct {
 	a *app
 
-	mu sync.Mutex // guards both outputs: the session's reader writes too
+	mu   sync.Mutex // guards both outputs, and post: the session's reader and its fence write too
+	post post
 
-	ready chan struct{} // closed once desk is set: events may come before
-	desk  desk
+	// of the goroutine that reads the input
+	cfg    client.Config
+	desk   desk // the session, the last one after its end
+	fence  *fence
+	came   time.Time // when it began
+	back   backoff
+	reason string // why it is over, once that is known
 }
 
 // pipe signs in, carries out the lines of the input, and signs out when they end.
 func (a *app) pipe(ctx context.Context) *Failure {
+	p := &pipe{a: a}
+	f := p.all(ctx)
+	if f != nil && f.code() != p.reason {
+		p.tell(nil, "", object{Type: "error", Code: f.code(), What: f.What, Why: f.Why, Fix: f.fixes(), AfterS: seconds(f.after)})
+	}
+	if p.desk.s == nil {
+		return f
+	}
+	leave(p.desk.s)
+	p.fence.wait()
+	if p.reason == "" {
+		p.reason = f.code()
+	}
+	o := object{Type: "closed", Reason: p.reason}
+	if f != nil {
+		o.AfterS = seconds(f.after)
+	}
+	p.tell(nil, "", o)
+	return f
+}
+
+func (p *pipe) all(ctx context.Context) *Failure {
+	a := p.a
 	user, password, f := a.askPlainly(ctx)
 	if f != nil {
 		return f
@@ -52,77 +75,68 @@ func (a *app) pipe(ctx context.Context) *Failure {
 			return f
 		}
 	}
-	p := &pipe{a: a, ready: make(chan struct{})}
-	cfg := a.config(p.event)
-	cfg.User, cfg.Password, cfg.Register = user, password, a.Register
-	s, err := a.Dial(ctx, cfg)
+	p.cfg = a.config(nil)
+	p.cfg.User, p.cfg.Password, p.cfg.Register = user, password, a.Register
+	err := p.connect(ctx, func(as string) {
+		p.tell(a.Err, "online as "+OneLine(as), object{Type: "online", As: as})
+	})
 	if err != nil {
 		return a.explain(err, user)
 	}
-	p.desk = desk{s}
-	close(p.ready)
-	defer leave(s)
-	if err := s.Start(ctx); err != nil {
-		return a.explain(err, user)
-	}
-	p.write(a.Err, "online as "+OneLine(s.JID().Bare().String()))
+	a.signedIn(p.desk.s, user)
 	f, asked := p.run(ctx, in)
 	if f == nil && !asked {
 		f = p.linger(ctx)
 	}
-	if f != nil {
-		return f
+	if f == nil {
+		f = p.settle(ctx)
 	}
-	// Everything that was sent is stored or refused, and every refusal was printed, before this is answered.
-	ctx, cancel := context.WithTimeout(ctx, fencePatience)
-	defer cancel()
-	if err := s.Ping(ctx); err != nil {
-		return a.explain(err, user)
-	}
-	return nil
+	return f
 }
 
-// askPlainly asks for what is missing where only the output is no terminal: on the other output, without showing the
-// password. It returns nothing when the input is no terminal.
-func (a *app) askPlainly(ctx context.Context) (user, password string, f *Failure) {
-	in, ok := a.In.(*os.File)
-	if !ok || !term.IsTerminal(int(in.Fd())) || a.User != "" && a.HasPassword {
-		return "", "", nil
-	}
-	ask, err := openTerminal(ctx, in, a.Err)
-	if err != nil {
-		return "", "", a.explain(err, a.User)
-	}
-	defer ask.close()
-	cfg := client.Config{User: a.User, Password: a.Password, Register: a.Register}
-	cfg, err = a.ask(ask, client.Info{}, cfg)
-	return cfg.User, cfg.Password, a.explain(err, cfg.User)
-}
-
-// credentials are the first two lines, unless they were given otherwise. A line with a command is never a password.
-func (a *app) credentials(ctx context.Context, in *lines) (user, password string, f *Failure) {
-	fix := "the first line of the input is the name, the second one the password"
-	switch {
-	case a.User != "" && a.HasPassword:
-		return a.User, a.Password, nil
-	case a.User != "":
-		return "", "", &Failure{Code: exitUsage, What: "a password for " + OneLine(a.User) + " is needed and there is no terminal to ask on",
-			Fix: "PARLEY_PASSWORD=… in the environment, or  --password-file FILE\nleave out the name, and put name and password into the first two lines of the input"}
-	}
-	for _, into := range []*string{&user, &password} {
-		line, err := in.next(ctx)
+// run carries out lines until the input ends or somebody logs out, which it reports as asked.
+func (p *pipe) run(ctx context.Context, in *lines) (f *Failure, asked bool) {
+	for {
+		over := p.desk.s.Done()
+		line, err := "", errOver
+		select {
+		case <-over:
+		default:
+			line, err = in.nextOr(ctx, over)
+		}
 		switch {
 		case ctx.Err() != nil:
-			return "", "", errInterrupted
-		case err != nil || line == "":
-			return "", "", &Failure{Code: exitUsage, What: "name and password are needed to sign in, and the input has not both", Fix: fix}
+			return p.interrupted(), false
+		case errors.Is(err, errOver):
+			if f := p.restore(ctx); f != nil {
+				return f, false
+			}
+			continue
+		case errors.Is(err, errTooLong):
+			p.complain(in.n, letter{}, complain("too-long", "a line is longer than %d bytes: not sent", maxLine))
+			continue
+		case errors.Is(err, io.EOF):
+			return nil, false
 		}
-		*into = line
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		c, err := parse(line)
+		switch {
+		case err != nil:
+			p.complain(in.n, letter{}, err)
+		case c.Verb == "logout":
+			return nil, true
+		case c.Verb == "help":
+			p.help(in.n)
+		case c.Verb == "message":
+			if f := p.message(ctx, in.n, c); f != nil {
+				return f, false
+			}
+		default:
+			p.carryOut(ctx, in.n, c)
+		}
 	}
-	if strings.ContainsAny(user, " \t") {
-		return "", "", &Failure{Code: exitUsage, What: "the first line of the input is not a user name: it has a space", Fix: fix}
-	}
-	return user, password, nil
 }
 
 // linger listens on after the end of the input, as long as was asked for.
@@ -132,115 +146,186 @@ func (p *pipe) linger(ctx context.Context) *Failure {
 	}
 	t := time.NewTimer(p.a.Linger)
 	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-p.desk.s.Done():
-		return explainEnd(p.desk.s.End())
-	case <-ctx.Done():
-		return errInterrupted
-	}
-}
-
-// run carries out lines until the input ends or somebody logs out, which it reports as asked.
-func (p *pipe) run(ctx context.Context, in *lines) (f *Failure, asked bool) {
 	for {
 		select {
+		case <-t.C:
+			return nil
 		case <-p.desk.s.Done():
-			return explainEnd(p.desk.s.End()), false
-		default:
-		}
-		line, err := in.nextOr(ctx, p.desk.s.Done())
-		switch {
-		case ctx.Err() != nil:
-			return errInterrupted, false
-		case errors.Is(err, errTooLong):
-			p.complain(fmt.Sprintf("a line is longer than %d bytes: not sent", maxLine))
-			continue
-		case errors.Is(err, io.EOF):
-			return nil, false
-		case err != nil:
-			continue // the session ended
-		}
-		if strings.TrimSpace(line) == "" {
-			continue
-		}
-		c, err := parse(line)
-		switch {
-		case err != nil:
-			p.complain(err.Error())
-		case c.Verb == "logout":
-			return nil, true
-		case c.Verb == "help":
-			p.say(helpLines()...)
-		default:
-			p.carryOut(ctx, c)
+			if f := p.restore(ctx); f != nil {
+				return f
+			}
+		case <-ctx.Done():
+			return p.interrupted()
 		}
 	}
 }
 
-func (p *pipe) carryOut(ctx context.Context, c words.Line) {
+// settle waits until everything that was sent is safe or refused, and every refusal was told.
+func (p *pipe) settle(ctx context.Context) *Failure {
+	ctx, cancel := context.WithTimeout(ctx, fencePatience)
+	defer cancel()
+	if err := p.desk.s.Ping(ctx); err != nil {
+		f := p.a.explain(err, p.cfg.User)
+		p.reason = f.code()
+		p.unconfirmed()
+		return f
+	}
+	p.answered()
+	p.reason = "logout"
+	return nil
+}
+
+// message sends one, again and again if the connection is lost before it could go out.
+func (p *pipe) message(ctx context.Context, line int, c words.Line) *Failure {
+	for {
+		to, err := p.desk.address(c.User)
+		if err != nil {
+			p.complain(line, letter{}, err)
+			return nil
+		}
+		l := letter{id: p.desk.s.NewID(), line: line, to: p.desk.called(to), text: c.Text}
+		p.mu.Lock()
+		n := p.post.add(l)
+		p.mu.Unlock()
+		if err := p.desk.s.Message(to, l.id, c.Text); err == nil {
+			p.fence.sent(n)
+			return nil
+		}
+		p.mu.Lock()
+		p.post.take(l.id)
+		p.mu.Unlock()
+		if f := p.restore(ctx); f != nil {
+			p.complain(line, l, complain("not-sent", "not sent to %s: the connection was lost", OneLine(l.to)))
+			return f
+		}
+	}
+}
+
+func (p *pipe) carryOut(ctx context.Context, line int, c words.Line) {
 	r, err := p.desk.do(ctx, c)
 	var end *client.End
 	switch {
-	case errors.As(err, &end), ctx.Err() != nil: // said once, at the end
+	case ctx.Err() != nil: // said once, at the end
+		return
+	case errors.As(err, &end):
+		p.complain(line, letter{}, lostCommand(c.Verb))
 		return
 	case err != nil:
-		p.complain(err.Error())
+		p.complain(line, letter{}, err)
 		return
 	}
+	p.answered()
+	o := object{Type: c.Verb, Line: line}
+	text := ""
 	switch c.Verb {
 	case "broadcast":
-		p.say("to everyone: " + r.note)
+		o.Type, o.Broadcast, o.Note = "sent", true, r.note
+		text = "to everyone: " + OneLine(r.note)
 	case "whoelse", "whoelsesince":
 		var list []string
 		for _, who := range r.people {
-			list = append(list, strings.TrimSpace(p.desk.name(who.JID)+" "+OneLine(who.State)+" "+OneLine(who.Last)))
+			list = append(list, strings.TrimSpace(p.desk.name(who.JID)+" "+OneLine(who.State)+" "+OneLine(who.Last)+" "+OneLine(who.Since)))
 		}
-		p.say(list...)
+		o.Users, text = p.desk.users(r.people), strings.Join(list, "\n")
 	case "block":
-		p.say(r.who + " is blocked")
+		o.User, text = r.who, OneLine(r.who)+" is blocked"
 	case "unblock":
-		p.say(r.who + " is unblocked")
+		o.User, text = r.who, OneLine(r.who)+" is unblocked"
 	}
+	p.tell(p.a.Out, text, o)
+}
+
+// lostCommand is the error of a command whose answer never came.
+func lostCommand(verb string) *complaint {
+	return complain("connection-lost", "%s: the connection was lost before the answer came. It may have been done or not", verb)
+}
+
+func (p *pipe) help(line int) {
+	o := object{Type: "help", Line: line}
+	for _, v := range words.Verbs() {
+		o.Commands = append(o.Commands, function{v.Name, v.Usage, v.About})
+	}
+	p.tell(p.a.Out, strings.Join(helpLines(), "\n"), o)
 }
 
 // event prints what happens; it runs on the session's reader.
-func (p *pipe) event(e client.Event) {
-	<-p.ready
-	d := p.desk
+func (p *pipe) event(d desk, e client.Event) {
 	switch e := e.(type) {
 	case client.Message:
+		o := object{Type: "message", From: d.called(e.From), JID: e.From.Bare().String(), ID: e.ID, Text: &e.Body}
+		who := d.name(e.From)
 		if e.Broadcast {
-			p.say(d.name(e.From) + " (to everyone): " + OneLine(e.Body))
-		} else {
-			p.say(d.name(e.From) + ": " + OneLine(e.Body))
+			o.Type, who = "broadcast", who+" (to everyone)"
 		}
+		if !e.Delayed.IsZero() {
+			o.Delayed, o.Time = true, stamp(e.Delayed)
+		}
+		p.tell(p.a.Out, who+": "+OneLine(e.Body), o)
 	case client.Bounce:
-		p.complain(d.bounced(e))
+		p.mu.Lock()
+		l, _ := p.post.take(e.ID)
+		p.mu.Unlock()
+		l.id, l.to = e.ID, d.called(e.To)
+		p.complain(l.line, l, d.bounced(e))
 	case client.Presence:
-		switch {
-		case !e.News:
-		case e.Online:
-			p.say(d.name(e.JID) + " logged in")
-		default:
-			p.say(d.name(e.JID) + " logged out")
+		if !e.News {
+			return
 		}
+		o := object{Type: "presence", User: d.called(e.JID), JID: e.JID.String(), Event: "went"}
+		text := d.name(e.JID) + " logged out"
+		if e.Online {
+			o.Event, text = "came", d.name(e.JID)+" logged in"
+		}
+		p.tell(p.a.Out, text, o)
 	}
 }
 
-// say prints lines, and complain an error.
-func (p *pipe) say(lines ...string) {
-	if len(lines) > 0 {
-		p.write(p.a.Out, strings.Join(lines, "\n"))
-	}
-}
-
-func (p *pipe) complain(sentence string) { p.write(p.a.Err, "error: "+sentence) }
-
-// write writes whole lines in one piece, so that programs that read never see half of one.
-func (p *pipe) write(w io.Writer, text string) {
+// confirmed tells that the letters up to the nth are safe.
+func (p *pipe) confirmed(n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, _ = io.WriteString(w, text+"\n")
+	for _, l := range p.post.confirmed(n) {
+		p.write(nil, "", object{Type: "sent", Line: l.line, To: l.to, ID: l.id})
+	}
+}
+
+// answered tells that everything that was sent is safe: the server has answered something that was asked later.
+func (p *pipe) answered() {
+	p.mu.Lock()
+	n := p.post.n
+	p.mu.Unlock()
+	p.confirmed(n)
+}
+
+// complain prints an error.
+func (p *pipe) complain(line int, l letter, err error) {
+	code := "failed"
+	var c *complaint
+	if errors.As(err, &c) {
+		code = c.code
+	}
+	p.tell(p.a.Err, "error: "+err.Error(), object{Type: "error", Line: line, To: l.to, ID: l.id, Code: code, What: err.Error()})
+}
+
+// tell prints an event: as text to w, or as an object to the standard output.
+func (p *pipe) tell(w io.Writer, text string, o object) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.write(w, text, o)
+}
+
+// write writes whole lines in one piece, so that programs that read never see half of one. The caller holds mu.
+func (p *pipe) write(w io.Writer, text string, o object) {
+	if p.a.JSON {
+		if o.Type == "" {
+			return
+		}
+		if o.Time == "" {
+			o.Time = stamp(p.a.now())
+		}
+		w, text = p.a.Out, o.encode()
+	}
+	if w != nil && text != "" {
+		_, _ = io.WriteString(w, text+"\n")
+	}
 }

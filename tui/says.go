@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -63,12 +64,14 @@ func (v says) event(e client.Event) (said, bool) {
 func (v says) result(r result) []said {
 	switch r.Verb {
 	case "broadcast":
-		return []said{plain("to everyone: %s", r.note)}
+		return []said{plain("to everyone: %s", v.reached(r.note))}
 	case "block":
-		return []said{plain("%s is blocked: no messages either way, and %s cannot see you online.", r.who, r.who),
-			plain("%s is not told. Undo: unblock %s", r.who, r.who)}
+		who := OneLine(r.who)
+		return []said{plain("%s is blocked: no messages either way, and %s cannot see you online.", who, who),
+			plain("%s is not told. Undo: unblock %s", who, who)}
 	case "unblock":
-		return []said{plain("%s is unblocked. What %s wrote meanwhile was not kept.", r.who, r.who)}
+		who := OneLine(r.who)
+		return []said{plain("%s is unblocked. What %s wrote meanwhile was not kept.", who, who)}
 	case "whoelse":
 		return v.people(r.people, "online")
 	case "whoelsesince":
@@ -97,27 +100,66 @@ func (v says) people(list []client.Person, where string) []said {
 		longest = max(longest, min(w.of(v.d.name(p.JID)), 20))
 	}
 	for _, p := range list {
-		state := OneLine(p.State)
-		if t, err := stanza.ParseDateTime(p.Last); err == nil && p.State == "offline" {
-			state = "left " + strings.TrimSpace(v.clock(t))
-		}
-		out = append(out, plain("%s %s", w.pad(v.d.name(p.JID), longest), state))
+		out = append(out, plain("%s %s", w.pad(v.d.name(p.JID), longest), v.state(p, where == "online")))
 	}
 	return out
 }
 
-// ended tells why the session is over and what can be done.
-func (v says) ended(e *client.End) []said {
-	head := v.clock(v.now())
+// state is how somebody in a list stands: since when, if that is asked and the server says it.
+func (v says) state(p client.Person, since bool) string {
+	state := OneLine(p.State)
+	if p.State == "away" {
+		state = "online, away"
+	}
+	left, err := stanza.ParseDateTime(p.Last)
+	if err == nil && p.State == "offline" {
+		return "left " + strings.TrimSpace(v.clock(left))
+	}
+	if came, err := stanza.ParseDateTime(p.Since); err == nil && since {
+		return "since " + strings.TrimSpace(v.clock(came)) + strings.TrimPrefix(state, "online")
+	}
+	return state
+}
+
+// delivered is how a Parley server says how far a broadcast went (docs/protocol.md), with what follows.
+var delivered = regexp.MustCompile(`^Delivered to (\d+ (?:person|people))\.\s*(.*)$`)
+
+// reached says how far a broadcast went.
+func (v says) reached(note string) string {
+	note = OneLine(note)
+	m := delivered.FindStringSubmatch(note)
+	if m == nil {
+		return note
+	}
+	text := m[1] + " (delivered " + strings.TrimSpace(v.clock(v.now())) + ")"
+	if m[2] != "" {
+		text += ". " + m[2]
+	}
+	return text
+}
+
+// ended tells why the session is over, what was kept of what was being typed, and what can be done.
+func (v says) ended(e *client.End, draft string) []said {
 	f := explainEnd(e)
-	text := strings.ToUpper(f.What[:1]) + f.What[1:]
+	text := capital(f.What)
 	switch {
 	case e.Reason == client.Inactive:
-		text += " (" + f.Why + ")."
+		text += " (" + strings.TrimPrefix(f.Why, "a ") + ")"
 	case f.Why != "":
-		text += ": " + f.Why
-	default:
-		text += "."
+		text += ": " + strings.TrimSuffix(f.Why, ".")
 	}
-	return []said{{head, text + "\nMessages for you are kept on the server."}}
+	return []said{{v.clock(v.now()), text + ".\n" + draft + "Messages for you are kept on the server.\n" + comeBack}}
+}
+
+// comeBack is what a person can do without a session.
+const comeBack = "Enter = sign in again, q = quit"
+
+// unsure tells of letters whose fate is not known.
+func (v says) unsure(list []letter) []said {
+	var out []said
+	for _, l := range list {
+		first, _, _ := strings.Cut(Clean(l.text), "\n")
+		out = append(out, plain("to %s (not confirmed, it may not have arrived): %s", OneLine(l.to), width{}.method.Truncate(first, 60, "…")))
+	}
+	return out
 }

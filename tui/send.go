@@ -49,8 +49,8 @@ func (a *app) send(ctx context.Context, to, text string) *Failure {
 	if err != nil {
 		return &Failure{Code: exitRefused, What: err.Error()}
 	}
-	id, err := s.Message(address, text)
-	if err == nil {
+	id := s.NewID()
+	if err = s.Message(address, id, text); err == nil {
 		err = s.Ping(ctx) // answered when the message is stored, or was refused
 	}
 	if err != nil {
@@ -65,7 +65,7 @@ func (a *app) send(ctx context.Context, to, text string) *Failure {
 			if err != nil && !errors.As(err, &refused) {
 				return a.explain(err, a.User)
 			}
-			return &Failure{Code: exitRefused, What: d.bounced(b)}
+			return &Failure{Code: exitRefused, What: d.bounced(b).text}
 		}
 	}
 	return nil

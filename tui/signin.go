@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"parley/client"
+	"parley/xmpp/stanza"
 )
 
 // attempts is how many wrong passwords a person may give, and how many names that are taken.
@@ -30,6 +32,9 @@ func (a *app) meet(ctx context.Context, p prompter) (client.Info, *Failure) {
 func (a *app) signIn(ctx context.Context, p prompter, info client.Info, handle func(client.Event)) (Session, client.Config, *Failure) {
 	cfg := a.config(handle)
 	cfg.User, cfg.Password, cfg.Register = a.User, a.Password, a.Register
+	if a.Register && !info.Registration {
+		return nil, cfg, a.explain(client.ErrNoRegistration, cfg.User)
+	}
 	if cfg.User == "" && info.Registration && !a.Register {
 		fmt.Fprintln(a.Out, "No account yet? Answer: new")
 	}
@@ -47,7 +52,11 @@ func (a *app) signIn(ctx context.Context, p prompter, info client.Info, handle f
 			return nil, cfg, a.explain(err, cfg.User)
 		}
 		if !a.mayTryAgain(&cfg, err, attempts-tries) {
-			return nil, cfg, a.explain(err, cfg.User)
+			f := a.explain(err, cfg.User)
+			if errors.Is(err, client.ErrPassword) && info.Registration {
+				f.Fix += "\nno account yet?  " + a.Again + " --register"
+			}
+			return nil, cfg, f
 		}
 	}
 }
@@ -109,6 +118,7 @@ func (a *app) askNew(p prompter, cfg client.Config) (client.Config, error) {
 // mayTryAgain tells whether another answer of the person can help, says what was wrong, and clears it.
 func (a *app) mayTryAgain(cfg *client.Config, err error, left int) bool {
 	var refused *client.RegisterError
+	registering := errors.As(err, &refused)
 	switch {
 	case left < 1:
 		return false
@@ -118,13 +128,26 @@ func (a *app) mayTryAgain(cfg *client.Config, err error, left int) bool {
 			tries = "try"
 		}
 		fmt.Fprintf(a.Out, "Wrong name or password. %d more %s.\n", left, tries)
+		a.wrong++
 		cfg.Password = ""
 		return true
-	case errors.Is(err, client.ErrName), errors.As(err, &refused):
+	case registering && refused.Err.Condition != stanza.Conflict && refused.Err.Condition != stanza.NotAcceptable:
+		return false // the server takes nobody now, whatever the answer
+	case registering && refused.Err.Condition == stanza.NotAcceptable && strings.Contains(strings.ToLower(refused.Err.Text), "password"):
+		fmt.Fprintln(a.Out, OneLine(refused.Err.Text))
+		cfg.Password = ""
+		return true
+	case registering, errors.Is(err, client.ErrName):
 		f := a.explain(err, cfg.User)
-		fmt.Fprintln(a.Out, strings.TrimSpace(f.What+". "+f.Why))
+		fmt.Fprintln(a.Out, strings.TrimSpace(capital(f.What)+". "+capital(f.Why)))
 		cfg.User, cfg.Password = "", ""
 		return true
 	}
 	return false
+}
+
+// capital begins a sentence.
+func capital(s string) string {
+	_, n := utf8.DecodeRuneInString(s)
+	return strings.ToUpper(s[:n]) + s[n:]
 }

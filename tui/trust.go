@@ -54,7 +54,7 @@ func changedKey(k client.Key, pin Pin) *Failure {
 		since = "  (since " + pin.Since.Local().Format("2 Jan 2006") + ")"
 	}
 	where := OneLine(k.HostPort)
-	return &Failure{Code: exitUntrusted,
+	return &Failure{Code: exitUntrusted, Alarm: true, kind: "key-changed",
 		What: "STOP. " + where + " shows another key than before. You are not connected.\n\n  until now  " + pin.Key + since + "\n  now        " + k.Fingerprint + "\n",
 		Why:  "the server was set up anew, or somebody is between you and it",
 		Fix:  "ask its owner; if the key is theirs:  parley trust forget " + where}
@@ -71,7 +71,8 @@ func (a *app) remember(k client.Key) {
 func (a *app) askTrust(p prompter, k client.Key) error {
 	where := OneLine(k.HostPort)
 	answer, err := p.line(where + " is new to this computer, and no authority vouches for its key.\n\n  " + k.Fingerprint + "\n\n" +
-		"Compare with the line \"TLS\" that the server printed when it started.\nNothing was sent yet.\n" +
+		"Compare with the line \"TLS\" that the server printed when it started\n" +
+		"(or ask its owner to run: parley config show --fingerprint). Nothing was sent yet.\n" +
 		"Trust this key from now on? [y/N] ")
 	if err != nil {
 		return err

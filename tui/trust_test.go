@@ -161,7 +161,7 @@ func TestSignIn(t *testing.T) {
 		{name: "locked at once", answers: "alice secret", fail: []error{locked}, asked: "Username: |Password: *", code: exitSignIn},
 		{name: "empty name", answers: " alice secret", asked: "Username: |Username: |Password: *"},
 		{name: "no name", answers: "a/b x alice secret", fail: []error{client.ErrName}, asked: "Username: |Password: *|Username: |Password: *",
-			out: "\"a/b\" cannot be a user name. names are single words; they have no spaces and none of \" & ' / : < > @\n"},
+			out: "\"a/b\" cannot be a user name. Names are single words; they have no spaces and none of \" & ' / : < > @\n"},
 		{name: "left", answers: "alice", asked: "Username: |Password: *", code: exitInterrupted},
 		{name: "gone", answers: "alice secret", fail: []error{&client.End{Reason: client.Shutdown}}, asked: "Username: |Password: *", code: exitEnded},
 		{name: "new", open: true, answers: "new dora one two same same", asked: "Username: |Choose a user name: |Choose a password (at least 10 characters): *|The same again: *|Choose a password (at least 10 characters): *|The same again: *",
@@ -251,7 +251,7 @@ func TestSend(t *testing.T) {
 		if code(err) != c.code || err != nil && err.Error() != c.says || out.Len() > 0 {
 			t.Errorf("to %s: exit %d %v, out %q", c.to, code(err), err, out)
 		}
-		if did := strings.Join(f.session.all(), ", "); c.code == 0 && did != "message bob@localhost hi, ping, close" {
+		if did := doings(f.session); c.code == 0 && did != "message bob@localhost hi, ping close" {
 			t.Errorf("did %s", did)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"parley/client"
+	"parley/xmpp/jid"
 	"parley/xmpp/words"
 )
 
@@ -12,6 +13,11 @@ import (
 type job struct {
 	kind    jobKind
 	command words.Line
+
+	// of a message
+	to     jid.JID
+	letter letter // its id and number are given when it is the worker's turn
+	waited bool   // for a connection, which was said
 }
 
 type jobKind uint8
@@ -19,6 +25,7 @@ type jobKind uint8
 const (
 	jobStart    jobKind = iota // announce the session
 	jobCommand                 // carry out a command
+	jobMessage                 // send one
 	jobPresence                // show that somebody is there
 	jobDial                    // sign in again, and announce
 	jobLeave                   // say goodbye
@@ -31,24 +38,32 @@ type (
 		limit time.Duration // of doing nothing
 		err   error
 	}
-	carried struct { // after jobCommand and jobPresence
+	carried struct { // after jobCommand, jobMessage and jobPresence
+		job    job
 		result result
 		err    error
 	}
-	left struct{} // after jobLeave
+	confirmed struct{ n int }     // letters up to the nth are safe
+	left      struct{ err error } // after jobLeave; nil: everything that was sent is safe
 )
 
 // worker owns the session of line mode and does the jobs.
 type worker struct {
-	a    *app
-	cfg  client.Config
-	s    Session
-	jobs chan job
-	send func(any)
+	a     *app
+	cfg   client.Config
+	s     Session
+	fence *fence
+	jobs  chan job
+	send  func(any)
 }
 
 // run does jobs until there are no more. What waits for the server is given up when ctx ends; the goodbye is said anyway.
 func (w *worker) run(ctx context.Context) {
+	w.watch(w.s)
+	defer func() {
+		leave(w.s)
+		w.fence.wait()
+	}()
 	for j := range w.jobs {
 		switch j.kind {
 		case jobStart:
@@ -56,20 +71,37 @@ func (w *worker) run(ctx context.Context) {
 		case jobDial:
 			w.send(w.dial(ctx))
 		case jobPresence:
-			w.send(carried{err: w.s.Presence()})
+			w.send(carried{job: j, err: w.s.Presence()})
+		case jobMessage:
+			err := w.s.Message(j.to, j.letter.id, j.letter.text)
+			if err == nil {
+				w.fence.sent(j.letter.n)
+			}
+			w.send(carried{job: j, err: err})
 		case jobCommand:
 			r, err := desk{w.s}.do(ctx, j.command)
-			w.send(carried{r, err})
+			w.send(carried{job: j, result: r, err: err})
 		case jobLeave:
-			if w.s.End() == nil {
-				ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
-				_ = w.s.Ping(ctx)
-				cancel()
-			}
-			leave(w.s)
-			w.send(left{})
+			w.send(left{w.goodbye(ctx)})
 		}
 	}
+}
+
+// watch takes a session over.
+func (w *worker) watch(s Session) {
+	w.s = s
+	w.fence = newFence(s, func(n int) { w.send(confirmed{n}) })
+}
+
+// goodbye leaves once everything is safe, or after a while.
+func (w *worker) goodbye(ctx context.Context) error {
+	defer leave(w.s)
+	if end := w.s.End(); end != nil {
+		return end
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
+	defer cancel()
+	return w.s.Ping(ctx)
 }
 
 func (w *worker) start(ctx context.Context) started {
@@ -82,10 +114,11 @@ func (w *worker) start(ctx context.Context) started {
 
 func (w *worker) dial(ctx context.Context) started {
 	leave(w.s)
+	w.fence.wait()
 	s, err := w.a.Dial(ctx, w.cfg)
 	if err != nil {
 		return started{s: w.s, err: err}
 	}
-	w.s = s
+	w.watch(s)
 	return w.start(ctx)
 }

@@ -140,7 +140,7 @@ func (a *Admin) lastSeen(_ context.Context, c *call) (*result, error) {
 		return nil, err
 	}
 	last, online := a.o.Seen(acc.Owner)
-	value := last.UTC().Format(time.RFC3339) // XEP-0082
+	value := stanza.DateTime(last)
 	note := a.address(acc) + " was last here at " + value + "."
 	switch {
 	case online:

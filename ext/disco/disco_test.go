@@ -138,7 +138,7 @@ func TestContacts(t *testing.T) {
 		t.Errorf("under the hash: %s", a)
 	}
 	silent := exttest.New(t, memory.New(), "alice")
-	if err := silent.Use(disco.New(silent.Server, disco.Options{})); err != nil {
+	if err := silent.Use(disco.New(silent.Server, disco.Options{Timeout: func() int { return 0 }})); err != nil {
 		t.Fatal(err)
 	}
 	if a := silent.Bind("alice", "tui").Ask("get", "here", query(disco.NSInfo, "")); strings.Contains(a.Raw(), disco.NSServerInfo) {

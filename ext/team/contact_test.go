@@ -41,7 +41,7 @@ func TestContactHelp(t *testing.T) {
 	h := hall(t, options(), "alice")
 	got := h.Join("alice", "tui").Say("help")
 	for _, line := range []string{
-		"message <user> <text> – ", "broadcast <text> – ", "whoelse – ", "whoelsesince <time> – ", "block <user> – ", "unblock <user> – ", "help – ",
+		"message <user> <text> – ", "broadcast <text> – ", "whoelse – ", "whoelsesince <seconds> – ", "block <user> – ", "unblock <user> – ", "help – ",
 	} {
 		if !strings.Contains(got, "\n"+line) {
 			t.Errorf("%q is not in %q", line, got)

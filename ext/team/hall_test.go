@@ -81,6 +81,9 @@ func people(t *testing.T, c *exttest.Client, since string) []string {
 	for _, row := range f.Items {
 		var words []string
 		for _, cell := range row {
+			if cell.Var == "since" { // TestOnlineSince
+				continue
+			}
 			words = append(words, strings.TrimSuffix(cell.Values[0], "@here"))
 		}
 		out = append(out, strings.Join(words, " "))

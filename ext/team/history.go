@@ -153,6 +153,16 @@ func (h *history) count(n int, o store.Owner) {
 	}
 }
 
+// came is when an account came that is online now; the zero time and false for others.
+func (h *history) came(o store.Owner) (time.Time, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if v := h.seen[o]; v.online {
+		return v.last, true
+	}
+	return time.Time{}, false
+}
+
 // since is everybody who was here after start, in no order.
 func (h *history) since(start time.Time) []visit {
 	h.mu.Lock()

@@ -126,7 +126,7 @@ func (t *Team) runBroadcast(ctx context.Context, s *im.Session, x *xml.Element) 
 
 func (t *Team) runWhoelse(_ context.Context, s *im.Session, _ *xml.Element) (im.CommandResult, error) {
 	people := t.whoelse(s)
-	return im.CommandResult{Note: count(people, "online"), Form: table("Who else is online", people)}, nil
+	return outcome("Who else is online", online, people), nil
 }
 
 func (t *Team) runWhoelsesince(ctx context.Context, s *im.Session, x *xml.Element) (im.CommandResult, error) {
@@ -142,7 +142,7 @@ func (t *Team) runWhoelsesince(ctx context.Context, s *im.Session, x *xml.Elemen
 	if err != nil {
 		return im.CommandResult{}, err
 	}
-	return im.CommandResult{Note: count(people, "in "+last(d)), Form: table("Who was here in "+last(d), people)}, nil
+	return outcome("Who was here in "+last(d), "in "+last(d), people), nil
 }
 
 // submitted reads a form. What FORM_TYPE says is not looked at: some clients leave it out.

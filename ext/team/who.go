@@ -12,7 +12,6 @@ import (
 	"parley/xmpp/jid"
 	"parley/xmpp/stanza"
 	"parley/xmpp/stanza/form"
-	"parley/xmpp/xml"
 )
 
 // maxListed is how many people a list shows.
@@ -30,6 +29,7 @@ type person struct {
 	jid   jid.JID
 	state string
 	last  time.Time // when offline: when they were last here
+	since time.Time // when they came, unless they are offline; zero when they have just gone
 	mine  bool      // the caller has blocked them
 }
 
@@ -39,7 +39,9 @@ func (t *Team) whoelse(s *im.Session) []person {
 	var people []person
 	for _, a := range t.srv.Online() {
 		if state := stateOf(a); state != offline && visible(a, s) {
-			people = append(people, person{jid: a.JID(), state: state, mine: s.Account().Blocks(a.JID())})
+			p := person{jid: a.JID(), state: state, mine: s.Account().Blocks(a.JID())}
+			p.since, _ = t.history.came(a.Owner())
+			people = append(people, p)
 		}
 	}
 	return sorted(people)
@@ -64,8 +66,11 @@ func (t *Team) whoelsesince(ctx context.Context, s *im.Session, d time.Duration)
 			continue
 		}
 		p := person{jid: a.JID(), state: stateOf(a), last: v.last, mine: s.Account().Blocks(a.JID())}
-		if p.state == offline && v.online {
+		switch {
+		case p.state == offline && v.online:
 			p.last = now // he has just gone
+		case p.state != offline && v.online:
+			p.since = v.last
 		}
 		people = append(people, p)
 	}
@@ -115,26 +120,57 @@ func count(people []person, where string) string {
 	return number(n, "person") + " " + where
 }
 
-// table is the form with a list.
-func table(title string, people []person) *xml.Element {
+// outcome is what a command shows: how many there are, and a form with their list, and its beginning in words, because
+// there are clients that show no lists.
+func outcome(title, where string, people []person) im.CommandResult {
+	note := count(people, where)
 	f := form.New(form.Result, "", title)
+	f.Instructions = summary(note, people)
 	f.Reported = []form.Field{
 		{Var: "jid", Type: form.JIDSingle, Label: "Address"},
 		{Var: "state", Type: form.TextSingle, Label: "State"},
 		{Var: "last", Type: form.TextSingle, Label: "Last seen"},
+		{Var: "since", Type: form.TextSingle, Label: "Online since"},
 	}
 	for _, p := range people[:min(len(people), maxListed)] {
 		seen := "now"
 		if p.state == offline {
 			seen = stanza.DateTime(p.last)
 		}
+		came := form.Field{Var: "since", Values: []string{""}} // XEP-0004 §3.4: every item has every reported field
+		if !p.since.IsZero() {
+			came.Values[0] = stanza.DateTime(p.since)
+		}
 		f.Items = append(f.Items, []form.Field{
 			{Var: "jid", Values: []string{p.jid.String()}},
 			{Var: "state", Values: []string{p.state}},
 			{Var: "last", Values: []string{seen}},
+			came,
 		})
 	}
-	return f.Element()
+	return im.CommandResult{Note: note, Form: f.Element()}
+}
+
+// maxSummed is how many people a summary names.
+const maxSummed = 20
+
+// summary is the beginning of the list in one line.
+func summary(heading string, people []person) string {
+	var names []string
+	for _, p := range people[:min(len(people), maxSummed)] {
+		name := p.jid.Local()
+		if p.state != online {
+			name += " (" + p.state + ")"
+		}
+		names = append(names, name)
+	}
+	switch {
+	case len(names) == 0:
+		return heading
+	case len(people) > maxSummed:
+		names = append(names, "…")
+	}
+	return heading + ": " + strings.Join(names, ", ")
 }
 
 // lines is the list as chat: one name first on each line.

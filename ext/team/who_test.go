@@ -12,6 +12,7 @@ import (
 	"parley/ext/team"
 	"parley/store/memory"
 	"parley/xmpp/stanza"
+	"parley/xmpp/stanza/form"
 
 	"parley/ext/exttest"
 )
@@ -110,20 +111,70 @@ func TestWhoelsesinceErrors(t *testing.T) {
 	}
 }
 
+// TestOnlineSince: when the first session of an account came, for as long as there is one.
+func TestOnlineSince(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := hall(t, options(), "alice", "bob")
+		alice := h.Join("alice", "tui")
+		ask := func(node, fields string) string {
+			a := alice.Ask("set", "here", "<command xmlns='"+adhoc.NS+"' node='"+node+"'>"+fields+"</command>")
+			f, err := form.Parse(a.Child(adhoc.NS, "command").Child(stanza.NSForms, "x"))
+			if err != nil || len(f.Items) != 1 {
+				t.Fatalf("%v: %s", err, a)
+			}
+			for _, cell := range f.Items[0] {
+				if cell.Var == "since" {
+					return cell.Values[0]
+				}
+			}
+			return "no field"
+		}
+		check := func(when, here, hour string) {
+			t.Helper()
+			if here != "" {
+				if got := ask(team.NodeWhoelse, ""); got != here {
+					t.Errorf("%s: whoelse says since %q, want %q", when, got, here)
+				}
+			}
+			since := form.New(form.Submit, "", "", form.Field{Var: "since", Values: []string{"1h"}}).Element().String()
+			if got := ask(team.NodeWhoelsesince, since); got != hour {
+				t.Errorf("%s: whoelsesince says since %q, want %q", when, got, hour)
+			}
+		}
+		came := stanza.DateTime(time.Now())
+		desk := h.Join("bob", "desk")
+		time.Sleep(time.Minute)
+		phone := h.Join("bob", "phone")
+		check("two sessions", came, came)
+		desk.Leave()
+		phone.Send("<presence><show>away</show></presence>")
+		check("the younger one", came, came)
+		phone.Leave()
+		check("gone", "", "")
+		time.Sleep(time.Minute)
+		again := stanza.DateTime(time.Now())
+		h.Join("bob", "phone")
+		check("back", again, again)
+	})
+}
+
 // TestFormsExactly holds the forms of the lists against the protocol page.
-func TestFormsExactly(t *testing.T) {
+func TestFormsExactly(t *testing.T) { synctest.Test(t, formsExactly) }
+
+func formsExactly(t *testing.T) {
+	now := stanza.DateTime(time.Now())
 	h := hall(t, options(), "alice", "bob")
 	alice, _ := h.Join("alice", "tui"), h.Join("bob", "tui")
 	reported := "<reported><field var='jid' type='jid-single' label='Address'/><field var='state' type='text-single' label='State'/>" +
-		"<field var='last' type='text-single' label='Last seen'/></reported>" +
+		"<field var='last' type='text-single' label='Last seen'/><field var='since' type='text-single' label='Online since'/></reported>" +
 		"<item><field var='jid'><value>bob@here</value></field><field var='state'><value>online</value></field>" +
-		"<field var='last'><value>now</value></field></item></x>"
+		"<field var='last'><value>now</value></field><field var='since'><value>" + now + "</value></field></item></x>"
 	got, err := run(alice, team.NodeWhoelse, "", "")
-	if w := note("info", "1 person online") + "<x xmlns='jabber:x:data' type='result'><title>Who else is online</title>" + reported; err != nil || got != w {
+	if w := note("info", "1 person online") + "<x xmlns='jabber:x:data' type='result'><title>Who else is online</title><instructions>1 person online: bob</instructions>" + reported; err != nil || got != w {
 		t.Errorf("whoelse: %v\ngot  %s\nwant %s", err, got, w)
 	}
 	got, err = run(alice, team.NodeWhoelsesince, "since", "15m")
-	if w := note("info", "1 person in the last 15 minutes") + "<x xmlns='jabber:x:data' type='result'><title>Who was here in the last 15 minutes</title>" + reported; err != nil || got != w {
+	if w := note("info", "1 person in the last 15 minutes") + "<x xmlns='jabber:x:data' type='result'><title>Who was here in the last 15 minutes</title><instructions>1 person in the last 15 minutes: bob</instructions>" + reported; err != nil || got != w {
 		t.Errorf("whoelsesince: %v\ngot  %s\nwant %s", err, got, w)
 	}
 	a := alice.Ask("set", "here", "<command xmlns='"+adhoc.NS+"' node='"+team.NodeWhoelsesince+"' action='execute'/>")

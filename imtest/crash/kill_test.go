@@ -80,7 +80,7 @@ func (h *history) talk(addr, me, other string) error {
 				to = absent
 			}
 			m := h.next(me, to)
-			if _, err := s.Message(jid.MustParse(to+"@localhost"), m); err != nil {
+			if err := s.Message(jid.MustParse(to+"@localhost"), s.NewID(), m); err != nil {
 				return nil
 			}
 			burst = append(burst, m)

@@ -73,11 +73,12 @@ def people(answer):
     x = answer.find(DATA + 'x')
     must(x is not None and x.get('type') == 'result', 'no result form: %s', show(answer))
     reported = [f.get('var') for f in x.findall(DATA + 'reported/' + DATA + 'field')]
-    must(reported == ['jid', 'state', 'last'], 'reported fields: %s', reported)
+    must(reported == ['jid', 'state', 'last', 'since'], 'reported fields: %s', reported)
     rows = {}
     for item in x.findall(DATA + 'item'):
         row = {f.get('var'): f.findtext(DATA + 'value') for f in item.findall(DATA + 'field')}
-        must(set(row) == {'jid', 'state', 'last'}, 'a row has %s', row)
+        must(set(row) == {'jid', 'state', 'last', 'since'}, 'a row has %s', row)
+        must((row['state'] == 'offline') == (not row['since']), 'since when online: %s', row)
         must(row['state'] in ('online', 'away', 'offline'), 'state: %s', row)
         rows[row['jid']] = row
     must(note(answer) != '', 'no note tells the count: %s', show(answer))

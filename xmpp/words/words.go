@@ -22,7 +22,7 @@ type Line struct {
 // Verb is one of the functions.
 type Verb struct {
 	Name    string
-	Usage   string // what follows the name: "", or of <user>, <text> and <time>
+	Usage   string // what follows the name: "", or of <user>, <text> and <seconds>
 	About   string // for the list of help
 	Needs   string // what is said when it does not follow
 	Example string
@@ -34,7 +34,7 @@ func Verbs() []Verb {
 		{"message", "<user> <text>", "write to one person (kept if offline)", "needs a user and a text", "message bob hi"},
 		{"broadcast", "<text>", "write to everyone online", "needs a text", "broadcast lunch in 5 minutes"},
 		{"whoelse", "", "who else is online", "stands alone", "whoelse"},
-		{"whoelsesince", "<time>", "who was here: 60 (seconds), 15m, 2h, 3d", "needs a number of seconds", "whoelsesince 3600"},
+		{"whoelsesince", "<seconds>", "who was here in the last seconds (or 15m, 2h, 3d)", "needs a number of seconds", "whoelsesince 3600"},
 		{"block", "<user>", "stop messages from a person", "needs one user", "block bob"},
 		{"unblock", "<user>", "allow them again", "needs one user", "unblock bob"},
 		{"logout", "", "leave", "stands alone", "logout"},
