@@ -162,6 +162,14 @@ class Client(slixmpp.ClientXMPP):
         message.send()
         return message['id']
 
+    def abort(self):
+        """Cuts the connection, which the server may have closed at the same moment: asyncio's transport for TLS has let go of
+        its protocol then, and slixmpp asks it all the same."""
+        try:
+            super().abort()
+        except AttributeError:
+            pass
+
     async def sign_out(self):
         self.disconnect()
         await asyncio.wait_for(self.ended.wait(), 10)
