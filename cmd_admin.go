@@ -91,7 +91,7 @@ func (p *program) adminSub(c admin.Command) *cobra.Command {
 		}
 		fmt.Fprintln(p.out, harmless(r.Note))
 		for _, f := range r.Values {
-			if len(f) > 0 && !strings.Contains(r.Note, f[0]) {
+			if len(f) > 0 && !c.Said {
 				fmt.Fprintln(p.out, harmless("  "+strings.Join(f, "\n  ")))
 			}
 		}

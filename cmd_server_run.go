@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"parley/config"
@@ -57,6 +58,7 @@ type runner struct {
 	status   string           // what the supervisor shows
 	hangups  <-chan os.Signal // SIGHUP
 	terminal bool             // it was started at one
+	again    atomic.Bool      // the server is to be started again in this process
 }
 
 // run serves until ctx ends or the server has to stop.
@@ -66,7 +68,9 @@ func (r *runner) run(ctx context.Context) error {
 	defer work.Wait()
 	work.Go(func() { r.tend(ctx, cancel) })
 	defer cancel() // before the wait
-	return r.srv.Serve(ctx)
+	err := r.srv.Serve(ctx)
+	r.again.Store(err == server.ErrRestart)
+	return err
 }
 
 // tend does what there is to do besides serving, until ctx ends.
@@ -77,7 +81,11 @@ func (r *runner) tend(ctx context.Context, stop func()) {
 	for {
 		select {
 		case <-ctx.Done():
-			r.boss.stopping("stopping: clients are told")
+			if r.again.Load() { // who says that he stops has half a minute until he is killed
+				r.boss.reloading()
+			} else {
+				r.boss.stopping("stopping: clients are told")
+			}
 			return
 		case <-r.srv.Failed():
 			r.boss.stopping("the store has failed")
@@ -99,8 +107,9 @@ func (r *runner) tend(ctx context.Context, stop func()) {
 	}
 }
 
-// healthy reports whether the server can still keep what it promises.
+// healthy reports whether the server can still keep what it promises. It does not return while somebody's turn does not end.
 func (r *runner) healthy() bool {
+	r.srv.Turns()
 	select {
 	case <-r.srv.Failed():
 		return false

@@ -163,7 +163,8 @@ func (b *boss) hears() (text string, alive int) {
 
 func TestSupervisor(t *testing.T) {
 	b := newBoss(t)
-	s := startServerIn(t, []string{"NOTIFY_SOCKET=" + b.path, "WATCHDOG_USEC=20000"}, filepath.Join(t.TempDir(), "data"))
+	data := filepath.Join(t.TempDir(), "data")
+	s := startServerIn(t, []string{"NOTIFY_SOCKET=" + b.path, "WATCHDOG_USEC=20000"}, data)
 	ready := fmt.Sprintf("READY=1\nSTATUS=serving localhost on 127.0.0.1:%d", s.port)
 	if got, _ := b.hears(); !strings.HasPrefix(got, ready) {
 		t.Errorf("hears %q, want %q", got, ready)
@@ -183,6 +184,16 @@ func TestSupervisor(t *testing.T) {
 	}
 	if got, _ := b.hears(); !strings.HasPrefix(got, ready) {
 		t.Errorf("hears %q, want %q", got, ready)
+	}
+	// Who says that he stops is killed after a while, even if he says that he is ready again.
+	if r := runCLI(t, nil, "", "admin", "restart", "delay=0", "--data", data); r.code != 0 {
+		t.Fatalf("%+v", r)
+	}
+	if got, _ := b.hears(); !strings.HasPrefix(got, "RELOADING=1\nMONOTONIC_USEC=") {
+		t.Errorf("at a restart: hears %q", got)
+	}
+	if got, _ := b.hears(); !strings.HasPrefix(got, ready) {
+		t.Errorf("after a restart: hears %q, want %q", got, ready)
 	}
 	s.stop()
 	if got, _ := b.hears(); got != "STOPPING=1\nSTATUS=stopping: clients are told" {

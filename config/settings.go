@@ -91,7 +91,7 @@ func general() []Setting {
 			Doc:   "Who may make an account from a client: `open` everybody, `closed` nobody, `auto` everybody while only this computer can connect.",
 			field: func(c *Config) any { return &c.Registration }},
 		{Key: "contacts", Kind: Choice, Default: "everyone", Choices: []string{"everyone", "roster"},
-			Doc:   "Whose presence people see: `everyone` that of all accounts, who are each other's contacts; `roster` that of the contacts whom they have agreed it with. Recorded in the data directory at the first start; it changes only when it is given.",
+			Doc:   "Whose presence people see: `everyone` that of all accounts, who are each other's contacts; `roster` that of the contacts whom they have agreed it with (`whoelse` and `whoelsesince` list all accounts either way). Recorded in the data directory at the first start; it changes only when it is given.",
 			field: func(c *Config) any { return &c.Contacts }},
 		{Key: "archive", Kind: Choice, Default: "on", Choices: []string{"on", "off"},
 			Doc:   "`on` keeps every message in both accounts' archives; `off` keeps only what nobody was there to take.",

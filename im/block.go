@@ -147,13 +147,13 @@ func (a *Account) SetBlocked(j store.Journey, on bool, who []jid.JID) error {
 	a.pushTo(push, j.Mark(), func(s *Session) bool { return s.blockPush.Load() })
 	for _, k := range changed {
 		if on {
-			a.sayTo(k, gone[k])
+			a.sayTo(k, gone[k], 0)
 		} else {
 			if a.Shows(k) {
-				a.sayTo(k, a.presences())
+				a.sayTo(k, a.presences(), j.Mark())
 			}
 			if a.sees(k.Bare()) { // and who is he now?
-				a.sayTo(k, []*stanza.Stanza{stanza.New(stanza.Presence, stanza.Probe, a.jid, jid.JID{})})
+				a.sayTo(k, []*stanza.Stanza{stanza.New(stanza.Presence, stanza.Probe, a.jid, jid.JID{})}, 0)
 			}
 		}
 	}
@@ -200,12 +200,12 @@ func (a *Account) pushTo(payload *xml.Element, mark store.Mark, want func(*Sessi
 	}
 }
 
-// sayTo queues these presences, addressed to who, when that is an account here. The caller holds a.mu.
-func (a *Account) sayTo(who jid.JID, presences []*stanza.Stanza) {
+// sayTo queues these presences, which rest on mark, addressed to who, when that is an account here. The caller holds a.mu.
+func (a *Account) sayTo(who jid.JID, presences []*stanza.Stanza, mark store.Mark) {
 	if who.Domain() != a.srv.domain.Domain() {
 		return
 	}
 	for _, p := range presences {
-		a.say(outgoing{st: p.Addressed(p.From, who)})
+		a.say(outgoing{st: p.Addressed(p.From, who), mark: mark})
 	}
 }

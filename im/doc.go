@@ -16,7 +16,7 @@
 //
 // Ranked, each taken only after those before it: journey (the store's gate), Server.agreeing (subscriptions),
 // Account.mu (the turn), outbox.mu. Never two accounts; no I/O and no Route under Account.mu or outbox.mu. What states an account's condition (its presence,
-// answers to probes, pushes of roster and block list) enters that account's queue inside the turn, and one goroutine
+// answers to probes, pushes of the block list) enters that account's queue inside the turn, and one goroutine
 // at a time routes that queue, so that "unavailable" never overtakes "available".
 //
 // # Keeping

@@ -19,6 +19,7 @@ const lowWater = 32 << 10
 type due struct {
 	said     chan struct{} // closed once the session's own presence has been said
 	contacts bool
+	requests []*stanza.Stanza // for subscription, that wait for an answer (§3.1.3)
 	missed   bool
 }
 
@@ -35,6 +36,12 @@ func (s *Session) welcome(ctx context.Context) error {
 		if err := s.greetContacts(ctx); err != nil {
 			return err
 		}
+	}
+	for _, st := range s.due.requests {
+		if err := s.WaitRoom(); err != nil {
+			return err
+		}
+		s.send(st, st.To, s.srv.store.Mark(), 0, true)
 	}
 	missed := s.due.missed
 	s.due = due{}

@@ -60,10 +60,7 @@ func (s *Session) setPresence(j store.Journey, st *stanza.Stanza) error {
 				a.say(outgoing{st: p, to: []*Session{s}})
 			}
 		}
-		for _, request := range a.requests() {
-			a.say(outgoing{st: request, to: []*Session{s}})
-		}
-		s.due.contacts = true
+		s.due.contacts, s.due.requests = true, a.requests()
 		s.due.said = make(chan struct{})
 		a.say(outgoing{then: func() { close(s.due.said) }})
 	}
@@ -149,7 +146,13 @@ func (v *Server) tell(ctx context.Context, a *Account, o outgoing) {
 		return
 	}
 	b, err := v.account(ctx, to.Local())
-	if err != nil || b == nil {
+	switch {
+	case err != nil:
+		return
+	case b == nil && st.Type == stanza.Probe && v.everyone == nil: // as of somebody who shows himself to others only (see probe)
+		a.hear(outgoing{st: stanza.New(stanza.Presence, stanza.Unsubscribed, to.Bare(), st.From)})
+		return
+	case b == nil:
 		return // RFC 6121 §8.5.1: presence to nobody is ignored
 	}
 	switch st.Type {
@@ -181,7 +184,7 @@ func (b *Account) hear(o outgoing) {
 		case o.answer && !available, o.unseen && available:
 		case o.wide && b.jid != st.From.Bare() && b.srv.blocks(o.hidden, s.jid): // one of its resources is blocked
 		default:
-			s.push(st, s.jid, 0)
+			s.push(st, s.jid, o.mark)
 		}
 	}
 }

@@ -58,6 +58,9 @@ func (s *Session) Receive(ctx context.Context, el *xml.Element) error {
 // the session's address. refused is why it was not taken, on whichever side; nobody else is told of that. err is the
 // store's end, or the session's.
 func (s *Session) Submit(ctx context.Context, st *stanza.Stanza) (refused, err error) {
+	if isSubscription(st) {
+		return s.srv.agree(ctx, s.account, st)
+	}
 	if err := s.srv.prepare(ctx, st); err != nil {
 		return err, nil
 	}
@@ -75,7 +78,7 @@ func (s *Session) Submit(ctx context.Context, st *stanza.Stanza) (refused, err e
 
 // prepare reads the recipient from the store, if need be, before the journey: inside one nobody waits for a disk.
 func (v *Server) prepare(ctx context.Context, st *stanza.Stanza) error {
-	if st.Kind == stanza.Presence && !isSubscription(st) || st.To.Domain() != v.domain.Domain() {
+	if st.Kind == stanza.Presence || st.To.Domain() != v.domain.Domain() {
 		return nil
 	}
 	_, err := v.account(ctx, st.To.Local())
@@ -88,9 +91,6 @@ func (v *Server) carry(ctx context.Context, s *Session, j store.Journey, st *sta
 	if st.Kind == stanza.Presence {
 		if st.To.IsZero() {
 			return s.setPresence(j, st)
-		}
-		if isSubscription(st) {
-			return v.subscribe(ctx, j, s.account, st)
 		}
 		return s.sendPresence(st)
 	}

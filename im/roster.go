@@ -26,8 +26,12 @@ const (
 	keyChanges = "im/rosterchanges"
 )
 
-// maxItems is how many contacts a roster may have, those included who only wait for an answer.
-const maxItems = 2000
+// Limits of a roster: how many contacts a person may put on it, and how many bytes all addresses, names and groups of them
+// may have.
+const (
+	maxItems  = 2000
+	maxRoster = 256 << 10
+)
 
 // item is a contact on an account's roster (RFC 6121 §2.1.2). It never changes; another state makes another one.
 type item struct {
@@ -46,10 +50,9 @@ type roster struct {
 	changes uint64
 }
 
-// loadRoster reads an account's roster. What was agreed with an account that has gone does not count for the one that
-// has its name now.
+// loadRoster reads an account's roster.
 func (v *Server) loadRoster(ctx context.Context, o store.Owner) (*roster, error) {
-	r := &roster{items: map[jid.JID]item{}}
+	r, stale := &roster{items: map[jid.JID]item{}}, false
 	for p, err := range v.store.KV.All(ctx, o, prefixItem) {
 		if err != nil {
 			return nil, fmt.Errorf("im: read roster: %w", err)
@@ -62,13 +65,10 @@ func (v *Server) loadRoster(ctx context.Context, o store.Owner) (*roster, error)
 		if err != nil {
 			return nil, fmt.Errorf("im: read roster item %q: %w", p.Key, errors.Join(store.ErrCorrupt, err))
 		}
-		if now := v.ownerOf(j); now != it.Owner {
-			if v.everyone != nil {
-				continue
-			}
-			it.Owner, it.subscription, it.Request = now, subscription{}, ""
-		}
 		r.items[j] = it
+		if it.Owner != v.ownerOf(j) {
+			stale = true // an account has gone while no server ran
+		}
 	}
 	n, err := v.store.KV.Get(ctx, o, keyChanges)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -77,14 +77,28 @@ func (v *Server) loadRoster(ctx context.Context, o store.Owner) (*roster, error)
 	if len(n) == 8 {
 		r.changes = binary.BigEndian.Uint64(n)
 	}
+	if stale { // clients that have this version have something else
+		r.changes++
+	}
 	return r, nil
 }
 
 // change puts an item into the account's roster, or takes it out when nothing is left of it, and tells the account's
 // clients as far as they see it. The caller holds a.mu.
 func (a *Account) change(j store.Journey, who jid.JID, it item) error {
+	was := a.roster.Load().items[who]
+	if err := a.keepItem(j, who, it); err != nil {
+		return err
+	}
+	if !it.looksLike(was) {
+		a.pushRoster(j.Mark(), a.rosterItem(who))
+	}
+	return nil
+}
+
+// keepItem is change without telling anybody. The caller holds a.mu.
+func (a *Account) keepItem(j store.Journey, who jid.JID, it item) error {
 	old := a.roster.Load()
-	was, had := old.items[who]
 	next := &roster{items: maps.Clone(old.items), changes: old.changes + 1}
 	var value []byte // nil deletes
 	if it.Owner = a.srv.ownerOf(who); it.Listed || it.subscription != (subscription{}) {
@@ -92,12 +106,17 @@ func (a *Account) change(j store.Journey, who jid.JID, it item) error {
 		if value, err = json.Marshal(it); err != nil {
 			return fmt.Errorf("im: save roster: %w", err)
 		}
+		if next.items == nil {
+			next.items = map[jid.JID]item{}
+		}
 		next.items[who] = it
 	} else {
 		delete(next.items, who)
 	}
-	if !had && len(next.items) > maxItems {
-		return stanza.Bad(stanza.ResourceConstraint, fmt.Sprintf("A roster holds at most %d contacts.", maxItems))
+	if n, bytes := next.size(); value != nil && (n > maxItems || bytes > maxRoster) {
+		if was, wasBytes := old.size(); n > was || bytes > wasBytes {
+			return stanza.Bad(stanza.ResourceConstraint, fmt.Sprintf("A roster holds at most %d contacts, and %d KiB of names and groups.", maxItems, maxRoster>>10))
+		}
 	}
 	kv := a.srv.store.KV
 	err := kv.Set(j, a.owner, prefixItem+who.String(), value)
@@ -108,10 +127,22 @@ func (a *Account) change(j store.Journey, who jid.JID, it item) error {
 		return fmt.Errorf("im: save roster: %w", err)
 	}
 	a.roster.Store(next)
-	if !it.looksLike(was) {
-		a.pushRoster(j.Mark(), a.rosterItem(who))
-	}
 	return nil
+}
+
+// size is how many contacts a person has put on the roster, and how many bytes he calls them.
+func (r *roster) size() (contacts, bytes int) {
+	for who, it := range r.items {
+		if !it.Listed {
+			continue
+		}
+		contacts++
+		bytes += len(who.Local()) + len(who.Domain()) + len(it.Name)
+		for _, g := range it.Groups {
+			bytes += len(g)
+		}
+	}
+	return contacts, bytes
 }
 
 // looksLike tells whether clients are told the same of two items: of who waits for an answer the roster says nothing
@@ -151,10 +182,13 @@ func (v *Server) managed(who jid.JID) bool {
 // rosterItem is a contact as the account's clients are told of him: with the account's own name and groups for him, and
 // what the server adds. Who is in neither's roster is removed.
 func (a *Account) rosterItem(who jid.JID) *xml.Element {
-	it := a.roster.Load().items[who]
+	it := a.item(who)
 	el := xml.New(stanza.NSRoster, "item", xml.A("jid", who.String()))
 	name, groups, state := it.Name, it.Groups, it.subscription.name()
 	managed := a.srv.managed(who)
+	if managed && it.Owner != a.srv.ownerOf(who) {
+		name, groups = "", nil // what somebody else was called who had this address
+	}
 	switch {
 	case managed:
 		state, it.subscription = "both", subscription{}
@@ -163,7 +197,7 @@ func (a *Account) rosterItem(who jid.JID) *xml.Element {
 		} else if name == "" {
 			name = who.Local()
 		}
-	case !it.Listed:
+	case !it.Listed, a.srv.everyone != nil && who.Domain() == a.srv.domain.Domain():
 		return el.WithAttr("subscription", "remove")
 	}
 	if managed && a.srv.everyone != nil {
@@ -191,7 +225,7 @@ func (a *Account) rosterItems() []*xml.Element {
 	own := a.roster.Load().items
 	list := make([]jid.JID, 0, len(own))
 	for who, it := range own {
-		if it.Listed && !a.srv.managed(who) {
+		if it.Listed && !a.srv.managed(who) && (a.srv.everyone == nil || who.Domain() != a.srv.domain.Domain()) {
 			list = append(list, who)
 		}
 	}
@@ -211,29 +245,37 @@ func (a *Account) rosterItems() []*xml.Element {
 	return items
 }
 
-// RosterChanged tells everybody that an account was added, or removed, where the server manages the roster. What
-// somebody called a removed one goes with it.
+// RosterChanged tells everybody that an account was added, or removed. What others called a removed one, where the server
+// manages the roster, and what they had agreed with it, goes with it.
 func (v *Server) RosterChanged(ctx context.Context, localpart string) {
 	who, err := jid.New(localpart, v.domain.Domain(), "")
-	if err != nil || v.everyone == nil {
+	if err != nil {
 		return
 	}
 	v.table.each(func(a *Account) {
 		switch it, own := a.roster.Load().items[who]; {
 		case a.jid == who:
 		case own && it.Owner != v.ownerOf(who):
-			err = errors.Join(err, v.Within(ctx, a, func(j store.Journey) error {
-				a.mu.Lock()
-				defer a.mu.Unlock()
-				return a.change(j, who, item{})
-			}))
-		default:
+			err = errors.Join(err, v.Within(ctx, a, func(j store.Journey) error { return a.forgetContact(j, who) }))
+		case v.everyone != nil:
 			a.mu.Lock()
 			defer a.mu.Unlock()
 			a.pushRoster(0, a.rosterItem(who))
 		}
 	})
 	if err != nil {
-		v.log.Error("a removed account has a name in rosters still", slog.String("jid", who.String()), slog.Any("err", err))
+		v.log.Error("a removed account is on rosters still", slog.String("jid", who.String()), slog.Any("err", err))
 	}
+}
+
+// forgetContact takes what an account that has gone was to this one off the roster. In a roster of his own a person keeps
+// the address.
+func (a *Account) forgetContact(j store.Journey, who jid.JID) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	it := a.item(who)
+	if a.srv.everyone != nil {
+		it = item{}
+	}
+	return a.change(j, who, it)
 }

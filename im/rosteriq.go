@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"unicode/utf8"
 
 	"parley/store"
 	"parley/xmpp/jid"
@@ -56,7 +55,7 @@ func (v *Server) rosterSet(ctx context.Context, q *Query) (*xml.Element, error) 
 		return nil, v.Within(ctx, a, func(j store.Journey) error {
 			a.mu.Lock()
 			defer a.mu.Unlock()
-			old := a.roster.Load().items[who]
+			old := a.item(who)
 			it.subscription, it.Request = old.subscription, old.Request
 			it.Groups = slices.DeleteFunc(it.Groups, func(g string) bool { return g == Group && v.everyone != nil && v.managed(who) })
 			return a.change(j, who, it)
@@ -66,7 +65,11 @@ func (v *Server) rosterSet(ctx context.Context, q *Query) (*xml.Element, error) 
 	if err != nil {
 		return nil, err
 	}
-	return nil, v.Within(ctx, a, func(j store.Journey) error { return v.removeContact(ctx, j, a, who, contact) })
+	err = v.Within(ctx, a, func(j store.Journey) error { return v.removeContact(j, a, contact, who) })
+	if contact != nil {
+		contact.drain(ctx)
+	}
+	return nil, err
 }
 
 // readItem reads the one item of a roster set (§2.1.5, §2.3.3).
@@ -86,7 +89,7 @@ func readItem(query *xml.Element) (who jid.JID, it item, remove bool, err error)
 		return jid.JID{}, item{}, false, stanza.Bad(stanza.JIDMalformed, "The item's address is not a valid one.")
 	}
 	it = item{Listed: true, Name: el.Attr("name")}
-	if !utf8.ValidString(it.Name) || len(it.Name) > maxItemName {
+	if len(it.Name) > maxItemName {
 		return jid.JID{}, item{}, false, stanza.Bad(stanza.NotAcceptable, fmt.Sprintf("A name has at most %d bytes.", maxItemName))
 	}
 	for c := range el.Children() {

@@ -328,6 +328,14 @@ func (v *Server) Removed(ctx context.Context, localpart string, owner store.Owne
 // everybody's roster that would be a storm of what nobody reads any more.
 func (v *Server) Stopping() { v.stopping.Store(true) }
 
+// Turns returns once every account in memory has had a moment in which it was nobody's turn.
+func (v *Server) Turns() {
+	v.table.each(func(a *Account) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+	})
+}
+
 // SaveCursors writes, once, how far each account's Log has been delivered since the last time. Its caller repeats it
 // about every second: what was delivered after the last time is delivered again after a crash.
 func (v *Server) SaveCursors(ctx context.Context) error {

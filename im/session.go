@@ -80,9 +80,6 @@ func (s *Session) Seen() time.Time { return time.Unix(0, s.seen.Load()) }
 // Presence is the last available presence that the session sent, nil while it is unavailable.
 func (s *Session) Presence() *stanza.Stanza { return s.presence.Load() }
 
-// WantRoster makes the session one that gets roster pushes.
-func (s *Session) WantRoster() { s.interested.Store(true) }
-
 // WantBlockList makes the session one that gets pushes of the block list.
 func (s *Session) WantBlockList() { s.blockPush.Store(true) }
 

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -149,10 +151,21 @@ func serveRequest(ctx context.Context, conn net.Conn, a *admin.Admin) {
 	if !peerMay(conn) {
 		answer = admin.Answer{Condition: stanza.Forbidden, Text: "only the user that runs the server may administer it"}
 	} else if err := json.NewDecoder(io.LimitReader(conn, controlRequest)).Decode(&req); err == nil {
-		answer = a.Do(ctx, req)
+		answer = guarded(ctx, a, req)
 	}
 	_ = conn.SetWriteDeadline(time.Now().Add(controlPatience))
 	_ = json.NewEncoder(conn).Encode(answer)
+}
+
+// guarded does what a request asks for; a panic in it becomes the answer to this one request.
+func guarded(ctx context.Context, a *admin.Admin, req admin.Request) (answer admin.Answer) {
+	defer func() {
+		if p := recover(); p != nil {
+			a.Log().Error("panic in an act of administration", slog.String("node", req.Node), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+			answer = admin.Answer{Condition: stanza.InternalServerError, Text: "something went wrong in the server; its log has the reason"}
+		}
+	}()
+	return a.Do(ctx, req)
 }
 
 // CallControl asks the server that runs on a data directory. ErrNoServer means that there is none.

@@ -29,6 +29,9 @@ func (s *Server) Reload(next config.Config) (Reloaded, error) {
 	if !next.Asked("domain") {
 		next.Domain = s.running.Domain
 	}
+	if !next.Asked("contacts") {
+		next.Contacts = s.running.Contacts
+	}
 	now, taken, later := s.running.Reload(next)
 	pair, _, err := s.certificate(now)
 	if err != nil {

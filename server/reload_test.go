@@ -82,6 +82,17 @@ func TestReload(t *testing.T) {
 		"timeout", "300", "limits.sessions", "2", "domain", "other.example")
 }
 
+// TestReloadRecorded: what the data directory has recorded is no change when nobody asks for something else.
+func TestReloadRecorded(t *testing.T) {
+	s := imtest.Start(t, imtest.Options{Settings: map[string]string{"contacts": "roster", "domain": "chat.example"}})
+	if r, err := s.Reload(settings(t)); err != nil || len(r.Taken)+len(r.Later) != 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if r, err := s.Reload(settings(t, "contacts", "everyone")); err != nil || !slices.Equal(r.Later, []string{"contacts"}) {
+		t.Errorf("asked for: %+v, %v", r, err)
+	}
+}
+
 // A certificate that cannot be read leaves all as it was.
 func TestReloadBadCertificate(t *testing.T) {
 	s := imtest.Start(t, imtest.Options{Transport: imtest.TLS, Settings: map[string]string{"timeout": "300"}})

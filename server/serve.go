@@ -174,6 +174,9 @@ func (s *Server) Serve(ctx context.Context) error {
 	return err
 }
 
+// Turns returns once every account has had a moment in which it was nobody's turn: a sign that nothing hangs.
+func (s *Server) Turns() { s.hall.Turns() }
+
 // keepCursors writes about every second how far messages were delivered.
 func (s *Server) keepCursors(ctx context.Context) {
 	t := time.NewTicker(time.Second)

@@ -169,22 +169,38 @@ func (a *Admin) endSessions(ctx context.Context, c *call) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
-	resources := map[string]string{} // of those that were named with one
-	for _, given := range c.values[fieldAccounts] {
-		if j, err := jid.Parse(given); err == nil && j.Resource() != "" {
-			resources[j.Local()] = j.Resource()
-		}
-	}
-	n := 0
+	ended := 0
 	for _, acc := range list {
-		ended, err := a.o.Hall.EndSessions(ctx, acc.Name, resources[acc.Name],
-			&stream.Error{Condition: stream.PolicyViolation, Text: "An administrator has ended this session."})
-		if err != nil {
-			return nil, err
+		for _, resource := range c.resourcesOf(acc.Name) {
+			n, err := a.o.Hall.EndSessions(ctx, acc.Name, resource,
+				&stream.Error{Condition: stream.PolicyViolation, Text: "An administrator has ended this session."})
+			if err != nil {
+				return nil, err
+			}
+			ended += n
 		}
-		n += ended
 	}
-	return &result{note: "Ended " + number(n, "session") + ".", about: names}, nil
+	return &result{note: "Ended " + number(ended, "session") + ".", about: names}, nil
+}
+
+// resourcesOf are the resources of an account that a call names; "" alone, which is all of them, if it names the account
+// without one.
+func (c *call) resourcesOf(name string) []string {
+	var list []string
+	for _, given := range c.values[fieldAccounts] {
+		j, err := jid.Parse(strings.TrimSpace(given))
+		switch {
+		case err != nil || !strings.Contains(given, "@"): // a name alone
+			if local, err := jid.Localpart(strings.TrimSpace(given)); err == nil && local == name {
+				return []string{""}
+			}
+		case j.Local() == name && j.Resource() == "":
+			return []string{""}
+		case j.Local() == name && !slices.Contains(list, j.Resource()):
+			list = append(list, j.Resource())
+		}
+	}
+	return list
 }
 
 // table lists accounts.

@@ -69,6 +69,9 @@ func New(ctx context.Context, o Options) (*Admin, error) {
 	return a, a.loadMOTD(ctx)
 }
 
+// Log is where acts of administration are noted.
+func (a *Admin) Log() *slog.Logger { return a.log }
+
 // Extension is what the hall uses.
 func (a *Admin) Extension() im.Extension {
 	x := im.Extension{Name: "admin", Specs: []string{"XEP-0133 1.3.1"}, Changed: a.changed}
@@ -201,7 +204,7 @@ func (a *Admin) run(ctx context.Context, c Command, asked *call) (*result, error
 	}
 	r, err := c.run(a, ctx, asked)
 	if err != nil {
-		return nil, asRefusal(err)
+		return r, asRefusal(err) // what was done until then is told all the same, by an import
 	}
 	if !c.quiet {
 		a.log.Info("administration", slog.String("command", c.short()), slog.String("by", asked.who()), slog.String("about", r.about))

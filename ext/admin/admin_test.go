@@ -211,3 +211,23 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("without a server: %+v", r)
 	}
 }
+
+// TestImportCut: an import that is cut off tells what it did until then.
+func TestImportCut(t *testing.T) {
+	_, a, _ := world(t, memory.New())
+	ctx, cancel := context.WithCancel(t.Context())
+	n := 0
+	a.o.Accounts.OnAdded = func(context.Context, string) {
+		if n++; n == 64 { // as many as are kept at a time
+			cancel()
+		}
+	}
+	var file bytes.Buffer
+	for i := range 300 {
+		fmt.Fprintf(&file, "user%d %s\n", i, strings.ReplaceAll(good, " ", "-"))
+	}
+	r := a.Do(ctx, Request{Node: NodeImport, File: file.Bytes()})
+	if r.Condition == "" || len(r.Rows) != a.o.Accounts.Count() || len(r.Rows) < 64 || len(r.Rows) == 300 {
+		t.Errorf("%s %s: %d rows, while %d accounts were made", r.Condition, r.Text, len(r.Rows), a.o.Accounts.Count())
+	}
+}

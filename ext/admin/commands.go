@@ -28,6 +28,7 @@ type Command struct {
 	Name   string // for people
 	Fields []Field
 	Live   bool // needs a running server
+	Said   bool // the note says all of what the values say
 
 	atOnce bool // its fields need not be asked for
 	quiet  bool // changes nothing: not for the log
@@ -87,7 +88,7 @@ func accountCommands() []Command {
 		{Node: NodeImport, file: true, run: (*Admin).importFile},
 		{Node: NS + "#end-user-session", Word: "end-session", Name: "End sessions", Live: true, run: (*Admin).endSessions,
 			Fields: []Field{accounts()}},
-		{Node: NS + "#get-user-lastlogin", Word: "last-seen", Name: "When somebody was last here", Live: true, quiet: true,
+		{Node: NS + "#get-user-lastlogin", Word: "last-seen", Name: "When somebody was last here", Live: true, Said: true, quiet: true,
 			Fields: []Field{account()}, run: (*Admin).lastSeen},
 		{Node: NS + "#user-stats", Word: "sessions", Name: "Which sessions an account has", Live: true, quiet: true,
 			Fields: []Field{account()}, run: (*Admin).stats},

@@ -157,8 +157,11 @@ func (a *Admin) stats(ctx context.Context, c *call) (*result, error) {
 		return nil, err
 	}
 	here, err := a.o.Hall.Account(ctx, acc.Name)
-	if here == nil || err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case here == nil: // it has gone meanwhile
+		return nil, refuse(stanza.ItemNotFound, fieldAccount, "nobody here is called %s", acc.Name)
 	}
 	f := fact("onlineresources", "Resources that are signed in")
 	for _, s := range here.Sessions() {
