@@ -85,6 +85,11 @@ func TestRosterAfterRemoval(t *testing.T) {
 	rosterOf := func(v *im.Server, ver string) string {
 		s := bind(t, v, "alice", "r"+ver)
 		receive(s, "<iq type='get' id='r'><query xmlns='jabber:iq:roster' ver='"+ver+"'/></iq>")
+		if m := st.Mark(); m != 0 { // the answer waits for what was written before it
+			if err := st.Wait(t.Context(), m); err != nil {
+				t.Fatal(err)
+			}
+		}
 		out, _ := s.Next(t.Context(), nil)
 		return string(out)
 	}
