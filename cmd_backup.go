@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -120,15 +121,15 @@ func vacant(name string, force bool) error {
 func (p *program) fill(ctx context.Context, f *os.File, dir, name string) (m backup.Manifest, err error) {
 	g := p.newProgress("backup")
 	defer g.end()
-	to := io.MultiWriter(markedFile{f}, g)
+	to := func(gentle bool) io.Writer { return io.MultiWriter(&backupFile{ctx: ctx, f: f, gentle: gentle}, g) }
 	begun := func(size int64) { g.total = 2 * size }
 	err = withData(ctx, dir, func() error {
-		answer, err := server.CallBackup(ctx, dir, to, begun)
+		answer, err := server.CallBackup(ctx, dir, to(true), begun)
 		if err == nil && answer.Condition != "" {
 			return backupRefused(answer, dir)
 		}
 		return asWriteFailure(err, name)
-	}, func() error { return asWriteFailure(server.OwnBackup(ctx, dir, version, to, begun), name) })
+	}, func() error { return asWriteFailure(server.OwnBackup(ctx, dir, version, to(false), begun), name) })
 	if err != nil {
 		return m, backupFailure(err, dir)
 	}
@@ -145,14 +146,37 @@ func (p *program) fill(ctx context.Context, f *os.File, dir, name string) (m bac
 	return m, err
 }
 
-// markedFile is a file whose errors are told from those of others.
-type markedFile struct{ f *os.File }
+// gentleBytes is how much of a backup is written at a time while a server runs.
+const gentleBytes = 1 << 20
 
-// markedError is one of them.
+// backupFile is the file of a backup on its way. Its errors are told from those of others. A gentle one leaves the disk to
+// the server for half of the time: else the server's own writes, which people wait for, would stand behind all those that
+// a file of some size has at once, for a second or so.
+type backupFile struct {
+	ctx    context.Context
+	f      *os.File
+	gentle bool
+
+	dirty int // bytes since the last Sync
+	began time.Time
+}
+
+// markedError is an error of the file.
 type markedError struct{ error }
 
-func (m markedFile) Write(b []byte) (int, error) {
-	n, err := m.f.Write(b)
+func (b *backupFile) Write(p []byte) (int, error) {
+	if b.dirty == 0 {
+		b.began = time.Now()
+	}
+	n, err := b.f.Write(p)
+	if b.dirty += n; err == nil && b.gentle && b.dirty >= gentleBytes {
+		b.dirty = 0
+		err = b.f.Sync()
+		select {
+		case <-time.After(time.Since(b.began)):
+		case <-b.ctx.Done():
+		}
+	}
 	if err != nil {
 		err = markedError{err}
 	}

@@ -158,7 +158,13 @@ func read(in *tar.Reader, open func(name string) (io.Writer, error)) (m Manifest
 		if name == manifestName {
 			m, sums, err = readManifest(in)
 		} else if name == sumsName {
-			return m, readSums(in, names, sums)
+			if err := readSums(in, names, sums); err != nil {
+				return m, err
+			}
+			if _, err := in.Next(); err != io.EOF {
+				return m, damaged("something follows its sums")
+			}
+			return m, nil
 		} else {
 			sums, err = readPart(in, name, sums, open)
 		}

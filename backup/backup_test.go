@@ -132,6 +132,7 @@ func TestRefused(t *testing.T) {
 		{"a large key", make(ok, "tls.key="+strings.Repeat("x", maxSmall+1)), ErrDamaged, "a part that does not belong there"},
 		{"no database", make(ok, "SHA256SUMS="), ErrDamaged, "no database"},
 		{"a key alone", make(ok, "tls.key=x", "parley.db=x", "SHA256SUMS="), ErrDamaged, "alone"},
+		{"more", append(whole[:len(whole)-1024:len(whole)-1024], make("parley.db=x")...), ErrDamaged, "something follows its sums"},
 		{"wrong sums", make(ok, "parley.db=x", "SHA256SUMS=00  parley.db\n"), ErrDamaged, "the sum of manifest.json is another one"},
 	} {
 		if _, _, err := parts(test.b); !errors.Is(err, test.is) || !strings.Contains(err.Error(), test.says) {
