@@ -136,6 +136,7 @@ func (s *source) Read(p []byte) (int, error) {
 
 func read(in *tar.Reader, open func(name string) (io.Writer, error)) (m Manifest, err error) {
 	sums, names := "", []string{}
+	buffer := make([]byte, 64<<10)
 	for {
 		h, err := in.Next()
 		name, known := "", false
@@ -166,7 +167,7 @@ func read(in *tar.Reader, open func(name string) (io.Writer, error)) (m Manifest
 			}
 			return m, nil
 		} else {
-			sums, err = readPart(in, name, sums, open)
+			sums, err = readPart(in, name, sums, open, buffer)
 		}
 		if err != nil {
 			return m, err
@@ -191,7 +192,7 @@ func readManifest(in io.Reader) (m Manifest, sum string, err error) {
 	return m, hex.EncodeToString(s[:]) + "  " + manifestName + "\n", nil
 }
 
-func readPart(in io.Reader, name, sums string, open func(name string) (io.Writer, error)) (string, error) {
+func readPart(in io.Reader, name, sums string, open func(name string) (io.Writer, error), buffer []byte) (string, error) {
 	h := sha256.New()
 	to := io.Writer(h)
 	if open != nil {
@@ -201,7 +202,7 @@ func readPart(in io.Reader, name, sums string, open func(name string) (io.Writer
 		}
 		to = io.MultiWriter(h, w)
 	}
-	if _, err := io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{in}, make([]byte, 256<<10)); err != nil {
+	if _, err := io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{in}, buffer); err != nil {
 		if errors.Is(err, io.ErrUnexpectedEOF) {
 			return "", damaged("it ends too early")
 		}
