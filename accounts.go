@@ -30,32 +30,53 @@ type accounts struct {
 }
 
 // openAccounts finds out who has the data and opens it if nobody has.
-func openAccounts(ctx context.Context, c config.Config) (*accounts, error) {
-	until := time.Now().Add(startingTime)
-	for {
+func openAccounts(ctx context.Context, c config.Config) (a *accounts, err error) {
+	err = withData(ctx, c.Data, func() error {
 		r, err := server.CallControl(ctx, c.Data, admin.Request{Node: admin.NodeCount})
 		if err == nil {
-			return runningAccounts(r, c)
+			a, err = runningAccounts(r, c)
 		}
-		if !errors.Is(err, server.ErrNoServer) {
-			return nil, controlFailure(err, c.Data)
-		}
+		return err
+	}, func() error {
 		own, closeData, err := server.OpenAdmin(ctx, c)
 		if err == nil {
 			do := func(ctx context.Context, req admin.Request) (admin.Answer, error) { return own.Do(ctx, req), nil }
-			return &accounts{dir: c.Data, port: c.Port, do: do, close: closeData}, nil
+			a = &accounts{dir: c.Data, port: c.Port, do: do, close: closeData}
+		}
+		return err
+	})
+	var said *failure
+	if err == nil || errors.As(err, &said) || errors.Is(err, context.Canceled) {
+		return a, err
+	}
+	if f := dataFailure(err, c.Data); f != nil {
+		return nil, f
+	}
+	return nil, &failure{code: exitFailed, what: "cannot open the accounts in " + c.Data, why: err.Error()}
+}
+
+// withData has the server that runs on a data directory do something, or does it alone when there is none (what running
+// returns is then server.ErrNoServer). What goes wrong between this process and the server is put into words, the rest
+// is alone's.
+func withData(ctx context.Context, dir string, running, alone func() error) error {
+	for until := time.Now().Add(startingTime); ; {
+		err := running()
+		var said *failure
+		switch {
+		case errors.Is(err, server.ErrNoServer):
+		case err == nil, errors.As(err, &said):
+			return err
+		default:
+			return controlFailure(err, dir)
 		}
 		// The data is locked and nobody answers: a server that is just starting or stopping, or another command.
-		if !errors.Is(err, store.ErrInUse) || time.Now().After(until) {
-			if f := dataFailure(err, c.Data); f != nil {
-				return nil, f
-			}
-			return nil, &failure{code: exitFailed, what: "cannot open the accounts in " + c.Data, why: err.Error()}
+		if err = alone(); !errors.Is(err, store.ErrInUse) || time.Now().After(until) {
+			return err
 		}
 		select {
 		case <-time.After(100 * time.Millisecond):
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 	}
 }

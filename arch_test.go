@@ -138,6 +138,8 @@ var importRules = []importRule{
 		reason: "the configuration is plain values; whoever is configured reads it, it knows nobody"},
 	{root: "store", may: []string{"store/...", "xmpp/jid"},
 		reason: "the store keeps bytes by owner and knows no stanzas"},
+	{root: "backup", may: []string{},
+		reason: "the file of a backup is a format; what goes into it is the wiring's business"},
 	{root: "auth", may: []string{"auth/...", "xmpp/...", "store"},
 		reason: "accounts and credentials stand below the hall and do not choose a database"},
 	{root: "im", may: []string{"im/...", "xmpp/...", "store"},

@@ -120,6 +120,9 @@ func dataFailure(err error, dir string) *failure {
 			what: fmt.Sprintf("the data in %s belongs to the domain %s, not to %s", dir, other.Recorded, other.Asked),
 			why:  "every address in it ends with that name, so it cannot change",
 			fix:  fmt.Sprintf("--domain %s\nanother directory for %s:  --data %s", other.Recorded, other.Asked, quoted(besides(dir)))}
+	case errors.Is(err, server.ErrCutOff):
+		return &failure{code: exitFailed, what: "a restore into " + dir + " was cut off; there is no data in it yet",
+			fix: "the restore once more:  parley restore FILE --data " + quoted(dir) + "\n" + otherDir}
 	case errors.Is(err, store.ErrInUse):
 		by := between(err, "in use by process ", ":")
 		if by != "" {
@@ -129,10 +132,10 @@ func dataFailure(err error, dir string) *failure {
 			why: "only one process may work on a data directory", fix: "stop the other one\n" + otherDir}
 	case errors.Is(err, store.ErrCorrupt):
 		return &failure{code: exitFailed, what: "the database in " + dir + " is damaged; nothing was changed",
-			why: between(err, "is damaged (", "): "), fix: "put back a copy of the directory\n" + otherDir}
+			why: between(err, "is damaged (", "): "), fix: "restore a backup:  parley restore FILE --data " + quoted(besides(dir)) + "\n" + otherDir}
 	case errors.Is(err, store.ErrForeign):
 		return &failure{code: exitFailed, what: "the database in " + dir + " is not one of parley's, or its beginning is damaged; nothing was changed",
-			fix: "put back a copy of the directory\n" + otherDir}
+			fix: "restore a backup:  parley restore FILE --data " + quoted(besides(dir)) + "\n" + otherDir}
 	case errors.Is(err, store.ErrNewer):
 		return &failure{code: exitFailed, what: "a newer version of parley wrote the data in " + dir,
 			why: between(err, "(", ")"), fix: "run that version (this one is " + version + ")"}

@@ -88,14 +88,14 @@ func (p *program) credentials(name string) ([]byte, error) {
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
-			return nil, fileFailure(err, name)
+			return nil, readFailure(err, name, "parley user import FILE")
 		}
 		defer f.Close()
 		input = f
 	}
 	file, err := io.ReadAll(io.LimitReader(input, admin.MaxImport+1))
 	if err != nil {
-		return nil, fileFailure(err, name)
+		return nil, readFailure(err, name, "parley user import FILE")
 	}
 	if len(file) > admin.MaxImport {
 		return nil, &failure{code: exitFailed, what: fmt.Sprintf("%s is larger than %d MiB", name, admin.MaxImport>>20),
@@ -104,12 +104,12 @@ func (p *program) credentials(name string) ([]byte, error) {
 	return file, nil
 }
 
-// fileFailure words what the system said about a file.
-func fileFailure(err error, name string) error {
+// readFailure words what the system said about a file that a command was given.
+func readFailure(err error, name, use string) error {
 	why := err.Error()
 	var at *fs.PathError
 	if errors.As(err, &at) {
 		why = at.Err.Error()
 	}
-	return &failure{code: exitFailed, what: "cannot read " + name, why: why, fix: "parley user import FILE"}
+	return &failure{code: exitFailed, what: "cannot read " + name, why: why, fix: use}
 }

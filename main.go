@@ -35,6 +35,8 @@ func (p *program) commands() []*cobra.Command {
 		p.sendCommand(),
 		p.userCommand(),
 		p.adminCommand(),
+		p.backupCommand(),
+		p.restoreCommand(),
 		p.trustCommand(),
 		p.configCommand(),
 		p.manCommand(),

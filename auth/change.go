@@ -136,6 +136,28 @@ func (a *Accounts) Remove(ctx context.Context, name string) (Account, error) {
 	return e.Account, nil
 }
 
+// restoredGap is how many accounts may have been made between a backup and the loss that made it needed.
+const restoredGap = 1 << 24
+
+// Restored is for accounts that have been put back to an earlier state: it passes over the numbers that were given out
+// since, and returns when that is durable. Errors are ctx's and the store's.
+func (a *Accounts) Restored(ctx context.Context) error {
+	if err := a.begin(ctx); err != nil {
+		return err
+	}
+	defer a.end()
+	next := a.next + restoredGap
+	mark, err := a.write(ctx, func(j store.Journey) error { return a.keepNext(j, next) })
+	if err == nil {
+		err = a.store.Wait(ctx, mark)
+	}
+	if err != nil {
+		return fmt.Errorf("auth: pass over numbers of accounts: %w", err)
+	}
+	a.next = next
+	return nil
+}
+
 // begin waits until nobody else changes accounts.
 func (a *Accounts) begin(ctx context.Context) error {
 	select {

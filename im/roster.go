@@ -164,9 +164,10 @@ func (a *Account) pushRoster(mark store.Mark, items ...*xml.Element) {
 	}
 }
 
-// rosterVersion changes whenever the roster does (§2.6).
+// rosterVersion changes whenever the roster does (§2.6), and when the database was restored from a backup: what was
+// changed after that was made is gone, and the same numbers come again for other changes.
 func (a *Account) rosterVersion() string {
-	own := strconv.FormatUint(a.roster.Load().changes, 10)
+	own := strconv.FormatUint(a.roster.Load().changes, 10) + "/" + a.srv.store.Epoch()
 	if a.srv.everyone == nil {
 		return own
 	}

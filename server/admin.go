@@ -21,19 +21,7 @@ func OpenAdmin(ctx context.Context, c config.Config) (a *admin.Admin, done func(
 	if err != nil {
 		return nil, nil, fmt.Errorf("server: %w", err)
 	}
-	st := store.New(db, store.Options{Logger: slog.New(slog.DiscardHandler)})
-	var committer sync.WaitGroup
-	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	committer.Go(func() { _ = st.Run(run) }) // what breaks it breaks Close too
-	done = func() error {
-		err := st.Close(context.WithoutCancel(ctx))
-		cancel()
-		committer.Wait()
-		if err != nil {
-			return fmt.Errorf("server: close the store: %w", err)
-		}
-		return nil
-	}
+	st, done := quietStore(ctx, db)
 	domain, err := RecordDomain(ctx, st, c)
 	var accounts *auth.Accounts
 	if err == nil {
@@ -50,4 +38,21 @@ func OpenAdmin(ctx context.Context, c config.Config) (a *admin.Admin, done func(
 		return nil, nil, errors.Join(fmt.Errorf("server: %w", err), done())
 	}
 	return a, done, nil
+}
+
+// quietStore runs a store over db for a command. Whoever opened it calls done, once.
+func quietStore(ctx context.Context, db store.Engine) (st *store.Store, done func() error) {
+	st = store.New(db, store.Options{Logger: slog.New(slog.DiscardHandler)})
+	var committer sync.WaitGroup
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	committer.Go(func() { _ = st.Run(run) }) // what breaks it breaks Close too
+	return st, func() error {
+		err := st.Close(context.WithoutCancel(ctx))
+		cancel()
+		committer.Wait()
+		if err != nil {
+			return fmt.Errorf("server: close the store: %w", err)
+		}
+		return nil
+	}
 }

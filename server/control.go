@@ -22,7 +22,8 @@ import (
 )
 
 // The control socket lets the other commands administer a running server: a Unix socket in the data directory that
-// only its owner can open. A connection carries one admin.Request and one admin.Answer, both JSON.
+// only its owner can open. A connection carries one admin.Request and one admin.Answer, both JSON; after the answer to
+// nodeBackup follows the backup.
 
 const (
 	controlName     = "parley.sock"
@@ -101,8 +102,9 @@ func socketName(dir string) (name string, done func(), err error) {
 	return fmt.Sprintf("/proc/self/fd/%d/%s", d.Fd(), controlName), func() { _ = d.Close() }, nil
 }
 
-// ServeControl answers requests on ln until ctx ends, and returns when all of them are answered. It closes ln.
-func ServeControl(ctx context.Context, ln net.Listener, a *admin.Admin) error {
+// ServeControl answers requests on ln until ctx ends, and returns when all of them are answered. It closes ln. b may be
+// nil: then there are no backups.
+func ServeControl(ctx context.Context, ln net.Listener, a *admin.Admin, b *Backups) error {
 	var work sync.WaitGroup
 	defer work.Wait()
 	stop := context.AfterFunc(ctx, func() { _ = ln.Close() })
@@ -135,13 +137,13 @@ func ServeControl(ctx context.Context, ln net.Listener, a *admin.Admin) error {
 		}
 		work.Go(func() {
 			defer func() { <-room }()
-			serveRequest(ctx, conn, a)
+			serveRequest(ctx, conn, a, b)
 		})
 	}
 }
 
 // serveRequest answers the one request of a connection.
-func serveRequest(ctx context.Context, conn net.Conn, a *admin.Admin) {
+func serveRequest(ctx context.Context, conn net.Conn, a *admin.Admin, b *Backups) {
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Now()) })
 	defer stop()
@@ -151,6 +153,10 @@ func serveRequest(ctx context.Context, conn net.Conn, a *admin.Admin) {
 	if !peerMay(conn) {
 		answer = admin.Answer{Condition: stanza.Forbidden, Text: "only the user that runs the server may administer it"}
 	} else if err := json.NewDecoder(io.LimitReader(conn, controlRequest)).Decode(&req); err == nil {
+		if req.Node == nodeBackup && b != nil {
+			b.serve(ctx, conn)
+			return
+		}
 		answer = guarded(ctx, a, req)
 	}
 	_ = conn.SetWriteDeadline(time.Now().Add(controlPatience))
@@ -168,23 +174,32 @@ func guarded(ctx context.Context, a *admin.Admin, req admin.Request) (answer adm
 	return a.Do(ctx, req)
 }
 
-// CallControl asks the server that runs on a data directory. ErrNoServer means that there is none.
-func CallControl(ctx context.Context, dir string, req admin.Request) (admin.Answer, error) {
+// dialControl connects to the control socket of a data directory. ErrNoServer means that no server runs there.
+func dialControl(ctx context.Context, dir string) (net.Conn, error) {
 	name, done, err := socketName(dir)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errSocketName) {
-		return admin.Answer{}, ErrNoServer
+		return nil, ErrNoServer
 	}
 	if err != nil {
-		return admin.Answer{}, err
+		return nil, err
 	}
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", name)
 	done()
 	switch {
 	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOTDIR):
-		return admin.Answer{}, ErrNoServer
+		return nil, ErrNoServer
 	case err != nil:
-		return admin.Answer{}, fmt.Errorf("server: reach the control socket: %w", err)
+		return nil, fmt.Errorf("server: reach the control socket: %w", err)
+	}
+	return conn, nil
+}
+
+// CallControl asks the server that runs on a data directory. ErrNoServer means that there is none.
+func CallControl(ctx context.Context, dir string, req admin.Request) (admin.Answer, error) {
+	conn, err := dialControl(ctx, dir)
+	if err != nil {
+		return admin.Answer{}, err
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })()

@@ -44,7 +44,7 @@ func control(t *testing.T) (dir string, stop func()) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
-	go func() { served <- ServeControl(ctx, ln, own) }()
+	go func() { served <- ServeControl(ctx, ln, own, nil) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-served; err != nil {

@@ -137,7 +137,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	}
 	if s.control != nil {
 		work.Go(func() {
-			if err := ServeControl(ctx, s.control, s.admin); err != nil {
+			if err := ServeControl(ctx, s.control, s.admin, s.backups); err != nil {
 				s.log.Error("control socket", slog.Any("err", err))
 			}
 		})

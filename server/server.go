@@ -50,6 +50,7 @@ type Server struct {
 	clients  *c2s.Server
 	doors    []door
 	control  net.Listener
+	backups  *Backups // nil: not in the data directory
 	facts    Facts
 	kept     bool // in the data directory
 
@@ -155,8 +156,15 @@ func (s *Server) build(ctx context.Context, parts Parts) (err error) {
 
 // openData opens the database of a data directory.
 func openData(dir string, log *slog.Logger) (*sqlite.Engine, error) {
+	if err := cutOff(dir); err != nil {
+		return nil, err
+	}
 	_, err := os.Stat(filepath.Join(dir, keyName)) // made after the database, and never without one
-	return sqlite.Open(dir, sqlite.Options{Logger: log, Used: err == nil})
+	db, err := sqlite.Open(dir, sqlite.Options{Logger: log, Used: err == nil})
+	if err == nil {
+		_ = os.RemoveAll(filepath.Join(dir, stagingName)) // of a restore that was cut off when all was in its place
+	}
+	return db, err
 }
 
 // openStore opens the database and starts its committer, which runs until the store is closed.
@@ -172,6 +180,9 @@ func (s *Server) openStore(ctx context.Context, parts Parts) error {
 	opts := parts.Store
 	opts.Logger = s.log
 	s.store = store.New(engine, opts)
+	if db, ok := engine.(*sqlite.Engine); ok {
+		s.backups = &Backups{db: db, full: s.store.Full, dir: s.config.Data, version: s.version, log: s.log}
+	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.commitDone = cancel
 	s.committer.Go(func() {

@@ -40,6 +40,12 @@ type Entry struct {
 	Body []byte    // opaque to the store
 }
 
+// Head is where an owner's Log stands: the last id ever given, and the last one trimmed away. All ids in between exist.
+type Head struct {
+	Owner       Owner
+	Last, Floor ID
+}
+
 // Query selects a stretch of a Log. The zero value is all of it, oldest first.
 type Query struct {
 	After, Before ID     // exclusive bounds; 0 is open

@@ -39,7 +39,7 @@ func makeDir(dir string) error {
 
 // lockDir takes the directory for this process alone, for as long as the file is open.
 func lockDir(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(filepath.Join(dir, LockName), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open lock file: %w", err)
 	}
@@ -57,6 +57,19 @@ func lockDir(dir string) (*os.File, error) {
 		f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	return f, nil
+}
+
+// Lock takes dir, which is made if need be, for this process until unlock is called. The error for one that another
+// process has wraps store.ErrInUse.
+func Lock(dir string) (unlock func() error, err error) {
+	if err := makeDir(dir); err != nil {
+		return nil, fmt.Errorf("sqlite: make the data directory: %w", err)
+	}
+	f, err := lockDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	return f.Close, nil
 }
 
 var errLocked = errors.New("locked")

@@ -52,6 +52,9 @@ func migrations() []string {
 	}
 }
 
+// Format is the number of the newest format, which Open brings a database to.
+func Format() int { return len(migrations()) }
+
 // migrate brings the database to the newest format of list.
 func (e *Engine) migrate(list []string) error {
 	has, err := e.w.number("PRAGMA user_version")

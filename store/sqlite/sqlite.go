@@ -25,9 +25,12 @@ import (
 // LibraryVersion is the version of SQLite that is in the program.
 const LibraryVersion = sqlite3.SQLITE_VERSION
 
-// FileName is the name of the database in the data directory. SQLite keeps two more files beside it (-wal and -shm),
-// and there is the file "lock".
-const FileName = "parley.db"
+// FileName is the name of the database in the data directory. SQLite keeps two more files beside it (-wal and -shm).
+// LockName is that of the file that is locked while a process uses the directory.
+const (
+	FileName = "parley.db"
+	LockName = "lock"
+)
 
 const pageSize = 4096
 
