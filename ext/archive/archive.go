@@ -18,6 +18,7 @@ import (
 
 	"parley/auth"
 	"parley/im"
+	"parley/store"
 	"parley/xmpp/jid"
 	"parley/xmpp/stanza"
 	"parley/xmpp/xml"
@@ -37,13 +38,14 @@ type Archive struct {
 	opts Options
 	log  *slog.Logger
 
-	rules    sync.Map   // store.Owner to *rules: of accounts that have said what they prefer
 	changing sync.Mutex // held while preferences are written, so that disk and memory agree; ranks after the journey
+	mu       sync.RWMutex
+	rules    map[store.Owner]*rules // guarded by mu: of accounts that have said what they prefer
 }
 
 // New reads what accounts prefer to be kept.
 func New(ctx context.Context, srv *im.Server, o Options) (*Archive, error) {
-	a := &Archive{srv: srv, opts: o, log: o.Logger}
+	a := &Archive{srv: srv, opts: o, log: o.Logger, rules: map[store.Owner]*rules{}}
 	for v, err := range srv.Store().KV.Each(ctx, keyPrefs) {
 		if err != nil {
 			return nil, fmt.Errorf("archive: read preferences: %w", err)
@@ -52,7 +54,7 @@ func New(ctx context.Context, srv *im.Server, o Options) (*Archive, error) {
 		if err := json.Unmarshal(v.Value, &p); err != nil {
 			return nil, fmt.Errorf("archive: read the preferences of account %d: %w", v.Owner, err)
 		}
-		a.rules.Store(v.Owner, p.rules())
+		a.rules[v.Owner] = p.rules()
 	}
 	return a, nil
 }

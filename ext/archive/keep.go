@@ -39,13 +39,14 @@ func (a *Archive) Run(ctx context.Context) {
 // tidy goes once through all accounts.
 func (a *Archive) tidy(ctx context.Context, now time.Time) error {
 	gone := map[store.Owner]bool{} // who had preferences, and is no account any more
-	a.rules.Range(func(o, _ any) bool {
-		gone[o.(store.Owner)] = true
-		return true
-	})
+	a.mu.RLock()
+	for o := range a.rules {
+		gone[o] = true
+	}
+	a.mu.RUnlock()
 	for _, who := range a.opts.Accounts() {
 		delete(gone, who.Owner)
-		_, prefers := a.rules.Load(who.Owner)
+		prefers := a.rulesOf(who.Owner) != nil
 		if !prefers && a.opts.Keep == 0 {
 			continue
 		}
@@ -57,8 +58,10 @@ func (a *Archive) tidy(ctx context.Context, now time.Time) error {
 			return err
 		}
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for o := range gone {
-		a.rules.Delete(o)
+		delete(a.rules, o)
 	}
 	return nil
 }

@@ -33,6 +33,7 @@ type pager struct {
 	ids     []store.ID // ascending: only these, when not nil
 	lo, hi  store.ID   // inclusive
 	live    bool       // hi is the end of the Log: what comes meanwhile belongs to the query
+	passes  int        // entries that do not fit, read by one scan at most
 	count   int        // of what fits, on whatever page; below 0: not known without reading all of it
 }
 
@@ -46,7 +47,7 @@ type found struct {
 
 // open finds the stretch of the Log that a query is about.
 func (a *Archive) open(ctx context.Context, q *im.Query, ask *query) (*pager, error) {
-	p := &pager{a: a, owner: q.Account.Owner(), session: q.Session, ask: ask, count: -1}
+	p := &pager{a: a, owner: q.Account.Owner(), session: q.Session, ask: ask, passes: maxPassed, count: -1}
 	log := a.srv.Store().Log
 	first, last, err := log.Bounds(ctx, p.owner)
 	if err != nil {
@@ -88,7 +89,7 @@ func (a *Archive) open(ctx context.Context, q *im.Query, ask *query) (*pager, er
 	}
 	slices.Sort(p.ids)
 	p.ids = slices.Compact(p.ids)
-	if _, prefers := a.rules.Load(p.owner); !prefers && ask.with.IsZero() && p.ids == nil { // all of the Log is archived
+	if a.rulesOf(p.owner) == nil && ask.with.IsZero() && p.ids == nil { // all of the Log is archived
 		p.count = int(max(p.hi+1, p.lo) - p.lo)
 	}
 	if ask.page.After != "" {
@@ -183,6 +184,7 @@ func (p *pager) give(ctx context.Context) (found, error) {
 	}
 	all := *p
 	all.lo, all.hi, all.live = f.first, f.last, false
+	all.passes++ // the first scan stopped at one more than it may pass
 	_, err = all.scan(ctx, !backward, f.n, p.send)
 	return f, err
 }
@@ -199,7 +201,7 @@ func (p *pager) scan(ctx context.Context, backward bool, n int, visit func(*stor
 			if !fits {
 				passed++
 			}
-			if fits && f.n == n || passed > maxPassed {
+			if fits && f.n == n || passed > p.passes {
 				f.more, f.stopped = true, !fits
 				if f.stopped {
 					f.reach(e.ID, backward)

@@ -49,17 +49,23 @@ func (p *prefs) rules() *rules {
 // wants tells whether an account wants what it writes to somebody, or gets from him, in its archive. A list's full address
 // counts before a bare one (XEP-0441 §3.1).
 func (a *Archive) wants(account *im.Account, who jid.JID) bool {
-	v, ok := a.rules.Load(account.Owner())
-	if !ok {
+	r := a.rulesOf(account.Owner())
+	if r == nil {
 		return true
 	}
-	r := v.(*rules)
 	for _, name := range [2]string{who.String(), who.Bare().String()} {
 		if keep, ok := r.listed[name]; ok {
 			return keep
 		}
 	}
 	return r.byDefault == "always" || r.byDefault == "roster" && account.Knows(who)
+}
+
+// rulesOf is what an account prefers, nil when it has never said.
+func (a *Archive) rulesOf(o store.Owner) *rules {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.rules[o]
 }
 
 // prefs answers with the preferences (XEP-0441 §2).
@@ -94,7 +100,9 @@ func (a *Archive) setPrefs(ctx context.Context, q *im.Query) (*xml.Element, erro
 	if err := kv.Set(q.Journey, o, keyPrefs, v); err != nil {
 		return nil, fmt.Errorf("archive: keep preferences: %w", err)
 	}
-	a.rules.Store(o, p.rules())
+	a.mu.Lock()
+	a.rules[o] = p.rules()
+	a.mu.Unlock()
 	return p.element(), nil
 }
 
