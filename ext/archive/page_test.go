@@ -13,6 +13,7 @@ import (
 
 	"parley/auth"
 	"parley/ext/exttest"
+	"parley/im"
 	"parley/store"
 	"parley/store/memory"
 	"parley/xmpp/jid"
@@ -218,6 +219,37 @@ func TestPassed(t *testing.T) {
 	}
 }
 
+// TestPageGrows: what comes while a page is read is on it, and a page that does not have it is not the last one.
+func TestPageGrows(t *testing.T) {
+	h := build(t, Options{}, "alice")
+	h.put("alice", 3, "bob@here/b", time.Now(), true)
+	alice := h.Bind("alice", "a")
+	for _, c := range []struct {
+		max, comes, want int
+		more             bool
+	}{{10, 4, 7, false}, {5, 0, 5, true}, {7, 1, 7, true}, {9, 1, 9, false}} {
+		q := &im.Query{Account: alice.Account(), Session: alice.Session}
+		p, err := h.archive.open(t.Context(), q, &query{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ids []store.ID
+		f, err := p.scan(t.Context(), false, c.max, func(e *store.Entry) error {
+			if ids = append(ids, e.ID); len(ids) <= c.comes {
+				h.put("alice", 1, "bob@here/b", time.Now(), true)
+			}
+			return nil
+		})
+		want := make([]store.ID, c.want)
+		for i := range want {
+			want[i] = store.ID(i + 1)
+		}
+		if err != nil || f.more != c.more || !slices.Equal(ids, want) {
+			t.Errorf("%+v: got %v, more %v, %v", c, ids, f.more, err)
+		}
+	}
+}
+
 // TestTimes compares a search by time with looking at every message.
 func TestTimes(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 4))
@@ -275,6 +307,18 @@ func TestKeep(t *testing.T) {
 			t.Errorf("account %d: %d to %d (%v), want %+v", i+1, first, last, err, want)
 		}
 	}
+	// Who has read up to something that is gone cannot know what was behind it: he is told.
+	c := h.Bind("alice", "a")
+	for id, want := range map[store.ID]string{5: "item-not-found", 6: "", 10: "", 11: "item-not-found"} {
+		r := rsm.Request{Max: 10, After: h.Store().Log.WireID(alice.Owner(), id)}
+		got := ""
+		if answer := c.Ask("set", "", "<query xmlns='urn:xmpp:mam:2'>"+r.Element().String()+"</query>"); answer.Type == stanza.ErrorType {
+			got = string(stanza.ErrorOf(answer).Condition)
+		}
+		if got != want {
+			t.Errorf("behind %d: %q", id, got)
+		}
+	}
 }
 
 // build2 is an archive over the same store in a hall that has not read any account.
@@ -320,6 +364,13 @@ func TestErase(t *testing.T) {
 	}
 	if p := ask(t, alice, "", rsm.Request{Max: 10}, false); !slices.Equal(p.texts, []string{"kept"}) || !p.complete {
 		t.Errorf("in the archive: %+v", p)
+	}
+	kept.Send("<message to='alice@here' type='chat'><body>live</body></message>")
+	alice.Got()
+	alice.Leave()
+	bob.Send("<message to='alice@here' type='chat'><body>later</body></message>")
+	if err := h.archive.tidy(ctx, time.Now()); err != nil || !slices.Equal(bodies(), []int{1, 0, 1, 1}) {
+		t.Fatalf("one more that was not delivered: %v, %v", bodies(), err)
 	}
 }
 
