@@ -71,7 +71,9 @@ func newRoom(t testing.TB, o roomOptions, names ...string) *room {
 		Settings: im.Settings{BlockedSender: im.Explicit, Sessions: 20, Outbox: o.outbox},
 	})
 	must(err)
-	must(hall.Use(append([]im.Extension{archive.New(true), ping.New()}, o.exts...)...))
+	keeps, err := archive.New(ctx, hall, archive.Options{Always: true})
+	must(err)
+	must(hall.Use(append([]im.Extension{keeps.Extension(), ping.New()}, o.exts...)...))
 	o.Domain, o.Hall, o.Accounts, o.Lockout, o.Log = "localhost", hall, accounts, lockout, log
 	if o.Settings.Stanza == 0 {
 		o.Settings.Stanza = 256 << 10

@@ -26,6 +26,7 @@ type Config struct {
 	Timeout        int      `toml:"timeout"`         // seconds; 0: nobody is signed out for being idle
 	Registration   string   `toml:"registration"`    // auto, open, closed: see RegistrationOpen
 	Archive        string   `toml:"archive"`         // on, off
+	ArchiveDays    int      `toml:"archive_days"`    // 0: for ever
 	Contacts       string   `toml:"contacts"`
 	BlockedSender  string   `toml:"blocked_sender"` // explicit, discreet, silent
 

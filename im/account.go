@@ -118,7 +118,7 @@ func (a *Account) load(ctx context.Context) error {
 	return nil
 }
 
-// Keep appends a message to the account's Log, in the account's turn, and returns its place.
+// Keep appends a message to the account's Log, in the account's turn. A zero peer: it is kept for delivery alone.
 func (a *Account) Keep(d *Delivery, peer jid.JID, sent bool) error {
 	id, err := a.srv.store.Log.Append(d.Journey, a.owner, store.Entry{
 		Time: time.Now(), Peer: peer.Bare().String(), Sent: sent, Body: d.Stanza.Append(nil),
@@ -134,6 +134,22 @@ func (a *Account) Keep(d *Delivery, peer jid.JID, sent bool) error {
 		d.ID = id
 	}
 	return nil
+}
+
+// Delivered is the place up to which the Log of the account of that name and number was written to some device of it: what
+// others wrote to it behind that place, nobody may have seen yet.
+func (v *Server) Delivered(ctx context.Context, localpart string, o store.Owner) (store.ID, error) {
+	if a := v.table.find(localpart, o); a != nil && a.loaded.Load() {
+		return store.ID(a.cursor.Load()), nil
+	}
+	p, err := v.store.KV.Get(ctx, o, keyCursor)
+	switch {
+	case errors.Is(err, store.ErrNotFound) || err == nil && len(p) != 8:
+		return 0, nil
+	case err != nil:
+		return 0, fmt.Errorf("im: read cursor: %w", err)
+	}
+	return store.ID(binary.BigEndian.Uint64(p)), nil
 }
 
 // StanzaID is the element that tells a message's place in this account's Log (XEP-0359).

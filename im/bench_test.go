@@ -33,14 +33,14 @@ func (idle) Wake()             {}
 func (idle) End(*stream.Error) {}
 
 // hall is a hall over memory with these accounts, who are each other's contacts.
-func hall(t testing.TB, c im.Config, accounts names, exts ...im.Extension) *im.Server {
+func hall(t testing.TB, c im.Config, accounts names, exts ...func(*im.Server) im.Extension) *im.Server {
 	t.Helper()
 	c.Everyone = func() ([]string, string) { return accounts, "" }
 	return build(t, c, accounts, exts...)
 }
 
 // build is a hall over memory with these accounts.
-func build(t testing.TB, c im.Config, accounts names, exts ...im.Extension) *im.Server {
+func build(t testing.TB, c im.Config, accounts names, exts ...func(*im.Server) im.Extension) *im.Server {
 	t.Helper()
 	st := store.New(memory.New(), store.Options{})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -64,7 +64,11 @@ func build(t testing.TB, c im.Config, accounts names, exts ...im.Extension) *im.
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := v.Use(exts...); err != nil {
+	var made []im.Extension
+	for _, x := range exts {
+		made = append(made, x(v))
+	}
+	if err := v.Use(made...); err != nil {
 		t.Fatal(err)
 	}
 	return v
@@ -114,7 +118,13 @@ func BenchmarkMessage(b *testing.B) {
 		always bool
 	}{{"archive=off", false}, {"archive=on", true}} {
 		b.Run(mode.name, func(b *testing.B) {
-			v := hall(b, im.Config{}, names{"alice", "bob"}, archive.New(mode.always))
+			v := hall(b, im.Config{}, names{"alice", "bob"}, func(v *im.Server) im.Extension {
+				a, err := archive.New(context.Background(), v, archive.Options{Always: mode.always})
+				if err != nil {
+					b.Fatal(err)
+				}
+				return a.Extension()
+			})
 			alice, bob := bind(b, v, "alice", "a"), bind(b, v, "bob", "b")
 			scan := xml.NewScanner(xml.Limits{Bytes: 256 << 10, Depth: 64, Elements: 4096, Attrs: 64, Declarations: 32, Name: 256, Value: 32 << 10})
 			scan.Feed([]byte("<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>"))

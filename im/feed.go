@@ -176,7 +176,7 @@ func (s *Session) feedLog(ctx context.Context) bool {
 
 // feedEntry adds one kept message to the outbox, with its id (XEP-0359) and the time at which it was kept (XEP-0203).
 func (s *Session) feedEntry(e store.Entry) {
-	if e.Sent {
+	if e.Sent || len(e.Body) == 0 { // erased
 		return
 	}
 	el, err := xml.Parse(string(e.Body), stanza.NSClient, xml.Limits{})

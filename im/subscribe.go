@@ -51,6 +51,12 @@ func (a *Account) Shows(who jid.JID) bool {
 	return a.item(who.Bare()).From
 }
 
+// Knows tells whether who is on the account's roster, or the account itself.
+func (a *Account) Knows(who jid.JID) bool {
+	who = who.Bare()
+	return who == a.jid || a.srv.managed(who) || a.roster.Load().items[who].Listed
+}
+
 // sees tells whether the account gets the presence of who.
 func (a *Account) sees(who jid.JID) bool {
 	return a.srv.managed(who) || a.item(who).To

@@ -143,6 +143,7 @@ func (s *Server) Serve(ctx context.Context) error {
 		})
 	}
 	work.Go(func() { s.team.Run(ctx) })
+	work.Go(func() { s.archive.Run(ctx) })
 	work.Go(func() {
 		s.admin.Run(ctx, func(restart bool) {
 			if restart {

@@ -47,6 +47,7 @@ type Server struct {
 	hall     *im.Server
 	team     *team.Team
 	admin    *admin.Admin
+	archive  *archive.Archive
 	clients  *c2s.Server
 	doors    []door
 	control  net.Listener
@@ -232,10 +233,16 @@ func (s *Server) openHall(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
+	s.archive, err = archive.New(ctx, s.hall, archive.Options{
+		Always: c.Archive == "on", Keep: time.Duration(c.ArchiveDays) * 24 * time.Hour, Accounts: s.accounts.All, Logger: s.log,
+	})
+	if err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
 	people := register.New(s.hall, s.accounts, s.log)
 	people.Watch()
 	err = s.hall.Use(
-		archive.New(c.Archive == "on"), // keeps a message before anybody sees it, and gives it its id
+		s.archive.Extension(), // keeps a message before anybody sees it, and gives it its id
 		blocking.New(),
 		ping.New(),
 		vcard.New(s.hall),

@@ -48,7 +48,11 @@ func world(t *testing.T, e store.Engine, names ...string) (*exttest.Hall, *Admin
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.Use(archive.New(true), a.Extension()); err != nil {
+	keeps, err := archive.New(t.Context(), h.Server, archive.Options{Always: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Use(keeps.Extension(), a.Extension()); err != nil {
 		t.Fatal(err)
 	}
 	return h, a, log

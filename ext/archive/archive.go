@@ -1,56 +1,116 @@
-// Package archive keeps messages in the Logs of both accounts, gives them their ids (XEP-0359) and so makes that what
-// nobody could take is delivered at the next sign-in (XEP-0160).
+// Package archive keeps messages in the Logs of both accounts, gives them their ids (XEP-0359), lets accounts read what was
+// kept (XEP-0313) and so makes that what nobody could take is delivered at the next sign-in (XEP-0160).
 //
-//	Sending    the sender's Log                           archive = "on"
-//	Arriving   strip forged ids; the recipient's Log      archive = "on"
-//	Missed     the recipient's Log                        archive = "off": only what somebody could not take
+//	Sending    the sender's Log                           archive = "on", unless he prefers otherwise (prefs.go)
+//	Arriving   strip forged ids; the recipient's Log      likewise
+//	Missed     the recipient's Log                        what somebody could not take and is not kept anyway
+//
+// A query (query.go) selects a stretch of a Log, of which a page is sent to the session that asks (page.go).
 package archive
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
 
+	"parley/auth"
 	"parley/im"
+	"parley/store"
 	"parley/xmpp/jid"
 	"parley/xmpp/stanza"
 	"parley/xmpp/xml"
 )
 
-// New is the extension. When always is false, only messages are kept that not every target can take at once.
-func New(always bool) im.Extension {
+// Options say what is kept, and for how long.
+type Options struct {
+	Always   bool                  // false: only messages are kept that not every target can take at once, and nobody can read them
+	Keep     time.Duration         // what is older goes, once it was delivered; 0: nothing does
+	Accounts func() []auth.Account // all of them
+	Logger   *slog.Logger
+}
+
+// Archive is the extension.
+type Archive struct {
+	srv  *im.Server
+	opts Options
+	log  *slog.Logger
+
+	changing sync.Mutex // held while preferences are written, so that disk and memory agree; ranks after the journey
+	mu       sync.RWMutex
+	rules    map[store.Owner]*rules // guarded by mu: of accounts that have said what they prefer
+}
+
+// New reads what accounts prefer to be kept.
+func New(ctx context.Context, srv *im.Server, o Options) (*Archive, error) {
+	a := &Archive{srv: srv, opts: o, log: o.Logger, rules: map[store.Owner]*rules{}}
+	for v, err := range srv.Store().KV.Each(ctx, keyPrefs) {
+		if err != nil {
+			return nil, fmt.Errorf("archive: read preferences: %w", err)
+		}
+		var p prefs
+		if err := json.Unmarshal(v.Value, &p); err != nil {
+			return nil, fmt.Errorf("archive: read the preferences of account %d: %w", v.Owner, err)
+		}
+		a.rules[v.Owner] = p.rules()
+	}
+	return a, nil
+}
+
+// Extension is what the hall needs to know.
+func (a *Archive) Extension() im.Extension {
 	x := im.Extension{
 		Name:     "archive",
 		Specs:    []string{"XEP-0160 1.0.1", "XEP-0203 2.0", "XEP-0359 0.7.0"},
 		Features: []string{"msgoffline", stanza.NSDelay},
 		Account:  []string{stanza.NSID},
 		Arriving: clean,
-		Missed:   keep,
+		Missed:   a.missed,
 	}
-	if always {
-		x.Sending = sent
+	if a.opts.Always {
+		x.Specs = append(x.Specs, "XEP-0059 1.0", "XEP-0297 1.0", "XEP-0313 1.1.3", "XEP-0441 0.2.0")
+		x.Account = append(x.Account, NS, NSExtended)
+		x.Answers = a.answers()
+		x.Sending = a.sent
 		x.Arriving = func(ctx context.Context, d *im.Delivery) error {
 			if err := clean(ctx, d); err != nil {
 				return err
 			}
-			return keep(ctx, d)
+			return a.arrived(d)
 		}
 	}
 	return x
 }
 
 // sent keeps the sender's copy. What he writes to himself is kept once, when it arrives.
-func sent(_ context.Context, d *im.Delivery) error {
-	if d.Stanza.Kind != stanza.Message || !Keepable(d.Stanza) || d.Stanza.To.Bare() == d.Account.JID() {
+func (a *Archive) sent(_ context.Context, d *im.Delivery) error {
+	if d.Stanza.Kind != stanza.Message || !Keepable(d.Stanza) || d.Stanza.To.Bare() == d.Account.JID() || !a.wants(d.Account, d.Stanza.To) {
 		return nil
 	}
 	return d.Account.Keep(d, d.Stanza.To, true)
 }
 
-// keep keeps the recipient's copy, once.
-func keep(_ context.Context, d *im.Delivery) error {
-	if d.ID != 0 || d.Stanza.Kind != stanza.Message || !Keepable(d.Stanza) {
+// arrived keeps the recipient's copy.
+func (a *Archive) arrived(d *im.Delivery) error {
+	if d.Stanza.Kind != stanza.Message || !Keepable(d.Stanza) || !a.wants(d.Account, d.Stanza.From) {
 		return nil
 	}
 	return d.Account.Keep(d, d.Stanza.From, false)
+}
+
+// missed keeps what not everybody could take, until it is delivered. What is not wanted in the archive is kept without a
+// peer, and thus in no answer to a query.
+func (a *Archive) missed(_ context.Context, d *im.Delivery) error {
+	if d.ID != 0 || d.Stanza.Kind != stanza.Message || !Keepable(d.Stanza) {
+		return nil
+	}
+	peer := d.Stanza.From
+	if a.opts.Always {
+		peer = jid.JID{} // it would have been kept on arrival
+	}
+	return d.Account.Keep(d, peer, false)
 }
 
 // clean removes what only the recipient's server may say: ids in its name (XEP-0359 §6), and since when it has kept a

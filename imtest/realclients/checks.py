@@ -3,6 +3,7 @@ import asyncio
 import xml.etree.ElementTree as ET
 
 import commands
+import history
 import lockout
 import small
 from client import BLOCKING, CLIENT, DELAY, SID, STANZAS, body, condition, must, show
@@ -192,7 +193,7 @@ async def caps(w):
          'no <c/> in the stream features')
 
 
-ALL.extend((name, function, False) for name, function in small.ALL + commands.ALL)
+ALL.extend((name, function, False) for name, function in small.ALL + commands.ALL + history.ALL)
 
 
 def is_unavailable(c, jid):
