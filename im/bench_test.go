@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"parley/ext/archive"
+	"parley/ext/carbons"
 	"parley/im"
 	"parley/store"
 	"parley/store/memory"
@@ -42,6 +43,16 @@ func hall(t testing.TB, c im.Config, accounts names, exts ...im.Extension) *im.S
 // build is a hall over memory with these accounts.
 func build(t testing.TB, c im.Config, accounts names, exts ...im.Extension) *im.Server {
 	t.Helper()
+	v := bare(t, c, accounts)
+	if err := v.Use(exts...); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// bare is a hall over memory without extensions.
+func bare(t testing.TB, c im.Config, accounts names) *im.Server {
+	t.Helper()
 	st := store.New(memory.New(), store.Options{})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -62,9 +73,6 @@ func build(t testing.TB, c im.Config, accounts names, exts ...im.Extension) *im.
 	}
 	v, err := im.New(c)
 	if err != nil {
-		t.Fatal(err)
-	}
-	if err := v.Use(exts...); err != nil {
 		t.Fatal(err)
 	}
 	return v
@@ -114,7 +122,11 @@ func BenchmarkMessage(b *testing.B) {
 		always bool
 	}{{"archive=off", false}, {"archive=on", true}} {
 		b.Run(mode.name, func(b *testing.B) {
-			v := hall(b, im.Config{}, names{"alice", "bob"}, archive.New(mode.always))
+			accounts := names{"alice", "bob"}
+			v := bare(b, im.Config{Everyone: func() ([]string, string) { return accounts, "" }}, accounts)
+			if err := v.Use(carbons.New(v), archive.New(mode.always)); err != nil {
+				b.Fatal(err)
+			}
 			alice, bob := bind(b, v, "alice", "a"), bind(b, v, "bob", "b")
 			scan := xml.NewScanner(xml.Limits{Bytes: 256 << 10, Depth: 64, Elements: 4096, Attrs: 64, Declarations: 32, Name: 256, Value: 32 << 10})
 			scan.Feed([]byte("<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>"))
