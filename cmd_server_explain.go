@@ -31,6 +31,7 @@ func (p *program) explain(ctx context.Context, c config.Config) error {
 		{"Sending", func(x im.Extension) bool { return x.Sending != nil }, "what a client sends, before it is routed"},
 		{"Arriving", func(x im.Extension) bool { return x.Arriving != nil }, "what reaches an account, before it is delivered"},
 		{"Missed", func(x im.Extension) bool { return x.Missed != nil }, "a message that not every client can take now"},
+		{"CatchUp", func(x im.Extension) bool { return x.CatchUp != nil }, "what an account has sent, for a client of it that catches up"},
 		{"Contact", func(x im.Extension) bool { return x.Contact != nil }, "chat with the server's own address"},
 	} {
 		var names []string
@@ -68,7 +69,7 @@ func explainOne(w io.Writer, x im.Extension) {
 	for _, step := range []struct {
 		name string
 		has  bool
-	}{{"Sending", x.Sending != nil}, {"Arriving", x.Arriving != nil}, {"Missed", x.Missed != nil}, {"Contact", x.Contact != nil},
+	}{{"Sending", x.Sending != nil}, {"Arriving", x.Arriving != nil}, {"Missed", x.Missed != nil}, {"CatchUp", x.CatchUp != nil}, {"Contact", x.Contact != nil},
 		{"Changed", x.Changed != nil}, {"Closed", x.Closed != nil}} {
 		if step.has {
 			steps = append(steps, step.name)

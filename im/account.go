@@ -129,10 +129,7 @@ func (a *Account) Keep(d *Delivery, peer jid.JID, sent bool) error {
 	case err != nil:
 		return fmt.Errorf("im: keep message: %w", err)
 	}
-	a.last = id
-	if !sent {
-		d.ID = id
-	}
+	a.last, d.ID = id, id
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"parley/ext/archive"
+	"parley/ext/carbons"
 	"parley/im"
 	"parley/store"
 	"parley/store/memory"
@@ -42,6 +43,20 @@ func hall(t testing.TB, c im.Config, accounts names, exts ...func(*im.Server) im
 // build is a hall over memory with these accounts.
 func build(t testing.TB, c im.Config, accounts names, exts ...func(*im.Server) im.Extension) *im.Server {
 	t.Helper()
+	v := bare(t, c, accounts)
+	var made []im.Extension
+	for _, x := range exts {
+		made = append(made, x(v))
+	}
+	if err := v.Use(made...); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// bare is a hall over memory without extensions.
+func bare(t testing.TB, c im.Config, accounts names) *im.Server {
+	t.Helper()
 	st := store.New(memory.New(), store.Options{})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -62,13 +77,6 @@ func build(t testing.TB, c im.Config, accounts names, exts ...func(*im.Server) i
 	}
 	v, err := im.New(c)
 	if err != nil {
-		t.Fatal(err)
-	}
-	var made []im.Extension
-	for _, x := range exts {
-		made = append(made, x(v))
-	}
-	if err := v.Use(made...); err != nil {
 		t.Fatal(err)
 	}
 	return v
@@ -118,7 +126,7 @@ func BenchmarkMessage(b *testing.B) {
 		always bool
 	}{{"archive=off", false}, {"archive=on", true}} {
 		b.Run(mode.name, func(b *testing.B) {
-			v := hall(b, im.Config{}, names{"alice", "bob"}, func(v *im.Server) im.Extension {
+			v := hall(b, im.Config{}, names{"alice", "bob"}, func(v *im.Server) im.Extension { return carbons.New(v) }, func(v *im.Server) im.Extension {
 				a, err := archive.New(context.Background(), v, archive.Options{Always: mode.always})
 				if err != nil {
 					b.Fatal(err)

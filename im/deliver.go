@@ -2,8 +2,10 @@ package im
 
 import (
 	"context"
+	"log/slog"
 
 	"parley/store"
+	"parley/xmpp/jid"
 	"parley/xmpp/stanza"
 	"parley/xmpp/stream"
 )
@@ -103,17 +105,16 @@ func (a *Account) deliver(ctx context.Context, d *Delivery) error {
 		return nil
 	}
 	behind := len(d.Targets) == 0
-	for _, s := range d.Targets {
-		behind = behind || s.catching
+	for _, list := range [...][]*Session{d.Targets, d.Copies} {
+		for _, s := range list {
+			behind = behind || s.catching
+		}
 	}
 	if behind && d.ID == 0 {
 		if err := a.miss(ctx, d); err != nil {
 			return err
 		}
-		if d.ID == 0 && len(d.Targets) == 0 {
-			if d.Stanza.Body() == "" {
-				return nil // chat states and the like are for now or never (XEP-0160 §3)
-			}
+		if d.ID == 0 && len(d.Targets) == 0 && d.Stanza.Body() != "" { // chat states and the like are for now or never (XEP-0160 §3)
 			return stanza.Bad(stanza.ServiceUnavailable, "The recipient is offline, and the message asks not to be kept.")
 		}
 	}
@@ -121,31 +122,70 @@ func (a *Account) deliver(ctx context.Context, d *Delivery) error {
 	if d.ID != 0 {
 		st = st.With(a.StanzaID(d.ID))
 	}
-	mark := a.srv.store.Mark()
 	for _, s := range d.Targets {
-		if s.catching && d.ID != 0 {
-			continue
-		}
 		place := d.ID
 		if s.presence.Load() == nil || s.priority < 0 {
 			place = 0 // what others sent to the account is not for this session: it moves no cursor
 		}
-		if s.send(st, st.To, mark, place, false) {
-			continue
+		if err := a.give(ctx, d, s, st, st.To, place); err != nil {
+			return err
 		}
-		if d.ID == 0 {
-			if err := a.miss(ctx, d); err != nil {
-				return err
-			}
+	}
+	return a.copy(ctx, d, st)
+}
+
+// copy gives the copies of st, which is d's stanza with its id. They move no cursor: whoever got the original does. The
+// caller holds a.mu.
+func (a *Account) copy(ctx context.Context, d *Delivery, st *stanza.Stanza) error {
+	if len(d.Copies) == 0 {
+		return nil
+	}
+	st = d.Wrap(st)
+	for _, s := range d.Copies {
+		if err := a.give(ctx, d, s, st, s.jid, 0); err != nil {
+			return err
 		}
-		if d.ID != 0 {
-			s.catchUp(d.ID - 1)
-			s.kick()
-			continue
-		}
-		s.End(&stream.Error{Condition: stream.ResourceConstraint, Text: "This client reads too slowly."})
 	}
 	return nil
+}
+
+// give puts a message, or a copy of it, into the outbox of a session. Who is catching up will come by it in the Log; who
+// cannot take it now begins to catch up, or is closed when it is not kept. The caller holds a.mu.
+func (a *Account) give(ctx context.Context, d *Delivery, s *Session, st *stanza.Stanza, to jid.JID, place store.ID) error {
+	if s.catching && d.ID != 0 || s.send(st, to, a.srv.store.Mark(), place, false) {
+		return nil
+	}
+	if d.ID == 0 && d.Session == nil {
+		if err := a.miss(ctx, d); err != nil {
+			return err
+		}
+	}
+	if d.ID != 0 {
+		s.catchUp(d.ID - 1)
+		s.kick()
+		return nil
+	}
+	s.End(&stream.Error{Condition: stream.ResourceConstraint, Text: "This client reads too slowly."})
+	return nil
+}
+
+// bounce gives a session the error that the server itself answers its message with. For the account that is an error
+// like those which come from elsewhere: the Arriving steps see it.
+func (a *Account) bounce(ctx context.Context, s *Session, st *stanza.Stanza) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	d := a.begin(Delivery{Stanza: st, Account: a, Targets: []*Session{s}})
+	defer a.end()
+	for _, step := range a.srv.arriving {
+		if err := step(ctx, d); err != nil {
+			a.srv.log.Error("a step refused an error", slog.String("jid", s.jid.String()), slog.Any("err", err))
+			return
+		}
+	}
+	s.Reply(d.Stanza)
+	if err := a.copy(ctx, d, d.Stanza); err != nil {
+		a.srv.log.Error("an error was not copied", slog.String("jid", s.jid.String()), slog.Any("err", err))
+	}
 }
 
 // miss runs the Missed steps: whoever keeps the message sets d.ID.

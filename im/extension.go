@@ -26,6 +26,9 @@ type Extension struct {
 	Commands []Command // ad-hoc commands (XEP-0050) it contributes
 	Changed  func(Change)
 	Closed   func(*Session) // the session is gone for good
+	// CatchUp is asked what a session that is catching up gets for a message which its account has sent meanwhile, given
+	// with its id; nil for nothing.
+	CatchUp func(*Session, *stanza.Stanza) *stanza.Stanza
 }
 
 // Step sees one stanza on its way through one account, during that account's turn. It may replace d.Stanza and call
@@ -44,6 +47,11 @@ type Delivery struct {
 	Targets []*Session     // while Arriving: who gets the original (RFC 6121 §8.5)
 	Journey store.Journey  // what the step writes belongs to it
 	ID      store.ID       // the place in this account's Log, 0 if it was not kept
+
+	// Copies are sessions of the account that get, beside the targets, what Wrap makes of the stanza as it stands at the end
+	// of the turn, with its id. A copy rests on what the stanza rests on. Who cannot take it begins to catch up.
+	Copies []*Session
+	Wrap   func(*stanza.Stanza) *stanza.Stanza
 
 	emitted []*stanza.Stanza
 }

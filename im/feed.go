@@ -137,7 +137,7 @@ func (f *feeds) step(ctx context.Context, s *Session) bool {
 // account.mu.
 func (s *Session) catchUp(after store.ID) {
 	if !s.catching {
-		s.catching, s.cursor = true, after
+		s.catching, s.cursor, s.copied = true, after, after
 		s.feeds.add(s.feedLog)
 	}
 }
@@ -176,7 +176,7 @@ func (s *Session) feedLog(ctx context.Context) bool {
 
 // feedEntry adds one kept message to the outbox, with its id (XEP-0359) and the time at which it was kept (XEP-0203).
 func (s *Session) feedEntry(e store.Entry) {
-	if e.Sent || len(e.Body) == 0 { // erased
+	if len(e.Body) == 0 || e.Sent && (e.ID <= s.copied || len(s.srv.catchUps) == 0) { // erased, or one's own and known
 		return
 	}
 	el, err := xml.Parse(string(e.Body), stanza.NSClient, xml.Limits{})
@@ -189,6 +189,14 @@ func (s *Session) feedEntry(e store.Entry) {
 		return
 	}
 	st = st.With(s.account.StanzaID(e.ID), Delay(s.srv.domain, e.Time))
-	s.out.append(s.srv.store.Mark(), e.ID, true, st.Append)
-	s.kick()
+	if !e.Sent {
+		s.out.append(s.srv.store.Mark(), e.ID, true, st.Append)
+		s.kick()
+		return
+	}
+	for _, f := range s.srv.catchUps {
+		if c := f(s, st); c != nil {
+			s.Reply(c)
+		}
+	}
 }

@@ -65,7 +65,7 @@ func (s *Session) setPresence(j store.Journey, st *stanza.Stanza) error {
 		a.say(outgoing{then: func() { close(s.due.said) }})
 	}
 	if waited && priority >= 0 && !s.catching {
-		s.catching, s.cursor = true, store.ID(a.cursor.Load())
+		s.catching, s.cursor, s.copied = true, store.ID(a.cursor.Load()), a.last
 		s.due.missed = true
 	}
 	return nil

@@ -48,8 +48,13 @@ func (s *Session) Receive(ctx context.Context, el *xml.Element) error {
 		return nil
 	}
 	refused, err := s.Submit(ctx, st)
-	if refused != nil {
-		s.refuse(st, refused)
+	if refused == nil {
+		return err
+	}
+	if answer := s.refusal(st, refused); answer != nil && st.Kind == stanza.Message {
+		s.account.bounce(ctx, s, answer)
+	} else if answer != nil {
+		s.Reply(answer)
 	}
 	return err
 }
@@ -118,7 +123,11 @@ func (a *Account) send(ctx context.Context, s *Session, j store.Journey, st *sta
 			return nil, nil, err
 		}
 	}
-	return d.Stanza, d.emitted, nil
+	st = d.Stanza
+	if len(d.Copies) > 0 && d.ID != 0 {
+		st = st.With(a.StanzaID(d.ID))
+	}
+	return d.Stanza, d.emitted, a.copy(ctx, d, st)
 }
 
 func errBlockedByYou() error { // XEP-0191 §3.6
@@ -130,12 +139,18 @@ func errBlockedByYou() error { // XEP-0191 §3.6
 
 // refuse answers the session's own stanza with an error, as far as that is allowed.
 func (s *Session) refuse(st *stanza.Stanza, err error) {
-	if answer := s.srv.failure(st, err); answer != nil {
-		if answer.From.IsZero() {
-			answer = answer.Addressed(s.account.jid, answer.To)
-		}
+	if answer := s.refusal(st, err); answer != nil {
 		s.Reply(answer)
 	}
+}
+
+// refusal is the error that answers the session's own stanza, nil when there must be none.
+func (s *Session) refusal(st *stanza.Stanza, err error) *stanza.Stanza {
+	answer := s.srv.failure(st, err)
+	if answer != nil && answer.From.IsZero() {
+		answer = answer.Addressed(s.account.jid, answer.To)
+	}
+	return answer
 }
 
 // failure turns an error on the way of st into the stanza that its sender gets: the one place where errors become

@@ -74,6 +74,8 @@ type Server struct {
 	contacts   []Contact
 	watchers   []func(Change)
 	closers    []func(*Session)
+	catchUps   []func(*Session, *stanza.Stanza) *stanza.Stanza
+	slots      int // how many things extensions keep with each session
 	answers    map[answerKey]*Answer
 
 	table table
@@ -128,6 +130,9 @@ func (v *Server) Use(exts ...Extension) error {
 		}
 		if x.Closed != nil {
 			v.closers = append(v.closers, x.Closed)
+		}
+		if x.CatchUp != nil {
+			v.catchUps = append(v.catchUps, x.CatchUp)
 		}
 		for i := range x.Answers {
 			k := answerKey{x.Answers[i].At, x.Answers[i].Name}
@@ -227,7 +232,7 @@ func (v *Server) Bind(ctx context.Context, localpart, resource string) (*Session
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{srv: v, account: a, jid: full}
+	s := &Session{srv: v, account: a, jid: full, slots: make([]atomic.Value, v.slots)}
 	s.seen.Store(time.Now().UnixNano())
 	s.out.limit = v.settings.Load().Outbox
 	s.out.room = make(chan struct{}, 1)

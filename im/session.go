@@ -29,6 +29,7 @@ type Session struct {
 	// lock-free
 	seen       atomic.Int64                  // when the person last did something, Unix nanoseconds
 	presence   atomic.Pointer[stanza.Stanza] // the last available presence, nil while unavailable
+	slots      []atomic.Value                // what extensions keep with it, see Slot
 	interested atomic.Bool                   // asked for the roster: gets pushes (RFC 6121 §2.2)
 	blockPush  atomic.Bool                   // asked for the block list: gets pushes (XEP-0191 §3.3)
 
@@ -40,6 +41,7 @@ type Session struct {
 
 	// owned by the feed, which one writer at a time runs; before catching is set, by whoever holds account.mu
 	cursor store.ID
+	copied store.ID // copies of what the account sent up to here, it has had or was not to have
 
 	// owned by the reader
 	reading context.Context

@@ -22,6 +22,7 @@ import (
 	"parley/ext/admin"
 	"parley/ext/archive"
 	"parley/ext/blocking"
+	"parley/ext/carbons"
 	"parley/ext/clock"
 	"parley/ext/disco"
 	"parley/ext/ping"
@@ -242,7 +243,8 @@ func (s *Server) openHall(ctx context.Context) (err error) {
 	people := register.New(s.hall, s.accounts, s.log)
 	people.Watch()
 	err = s.hall.Use(
-		s.archive.Extension(), // keeps a message before anybody sees it, and gives it its id
+		carbons.New(s.hall),   // who gets copies; takes out what only the server may say, before anybody keeps it
+		s.archive.Extension(), // keeps a message before anybody sees it, and gives it its id, which copies have too
 		blocking.New(),
 		ping.New(),
 		vcard.New(s.hall),

@@ -1,7 +1,7 @@
 // Package archive keeps messages in the Logs of both accounts, gives them their ids (XEP-0359), lets accounts read what was
 // kept (XEP-0313) and so makes that what nobody could take is delivered at the next sign-in (XEP-0160).
 //
-//	Sending    the sender's Log                           archive = "on", unless he prefers otherwise (prefs.go)
+//	Sending    strip forged ids; the sender's Log         archive = "on", unless he prefers otherwise (prefs.go)
 //	Arriving   strip forged ids; the recipient's Log      likewise
 //	Missed     the recipient's Log                        what somebody could not take and is not kept anyway
 //
@@ -66,6 +66,7 @@ func (a *Archive) Extension() im.Extension {
 		Specs:    []string{"XEP-0160 1.0.1", "XEP-0203 2.0", "XEP-0359 0.7.0"},
 		Features: []string{"msgoffline", stanza.NSDelay},
 		Account:  []string{stanza.NSID},
+		Sending:  unforged,
 		Arriving: clean,
 		Missed:   a.missed,
 	}
@@ -85,7 +86,10 @@ func (a *Archive) Extension() im.Extension {
 }
 
 // sent keeps the sender's copy. What he writes to himself is kept once, when it arrives.
-func (a *Archive) sent(_ context.Context, d *im.Delivery) error {
+func (a *Archive) sent(ctx context.Context, d *im.Delivery) error {
+	if err := unforged(ctx, d); err != nil {
+		return err
+	}
 	if d.Stanza.Kind != stanza.Message || !Keepable(d.Stanza) || d.Stanza.To.Bare() == d.Account.JID() || !a.wants(d.Account, d.Stanza.To) {
 		return nil
 	}
@@ -111,6 +115,17 @@ func (a *Archive) missed(_ context.Context, d *im.Delivery) error {
 		peer = jid.JID{} // it would have been kept on arrival
 	}
 	return d.Account.Keep(d, peer, false)
+}
+
+// unforged removes ids in the name of the sender's own account, under which his other clients get a copy.
+func unforged(_ context.Context, d *im.Delivery) error {
+	if d.Stanza.Has(stanza.NSID, "stanza-id") {
+		own := d.Account.JID().String()
+		d.Stanza = d.Stanza.Without(func(el *xml.Element) bool {
+			return el.Name == xml.Name{Space: stanza.NSID, Local: "stanza-id"} && bare(el.Attr("by")) == own
+		})
+	}
+	return nil
 }
 
 // clean removes what only the recipient's server may say: ids in its name (XEP-0359 §6), and since when it has kept a

@@ -2,6 +2,7 @@
 import asyncio
 import xml.etree.ElementTree as ET
 
+import carbons
 import commands
 import history
 import lockout
@@ -193,7 +194,7 @@ async def caps(w):
          'no <c/> in the stream features')
 
 
-ALL.extend((name, function, False) for name, function in small.ALL + commands.ALL + history.ALL)
+ALL.extend((name, function, False) for name, function in small.ALL + carbons.ALL + commands.ALL + history.ALL)
 
 
 def is_unavailable(c, jid):

@@ -17,7 +17,7 @@ COMMANDS = '{http://jabber.org/protocol/commands}'
 DATA = '{jabber:x:data}'
 
 PLUGINS = ('xep_0004', 'xep_0012', 'xep_0030', 'xep_0049', 'xep_0050', 'xep_0054', 'xep_0077', 'xep_0085', 'xep_0092',
-           'xep_0115', 'xep_0133', 'xep_0184', 'xep_0191', 'xep_0199', 'xep_0202', 'xep_0203', 'xep_0313', 'xep_0359', 'xep_0441')
+           'xep_0115', 'xep_0133', 'xep_0184', 'xep_0191', 'xep_0199', 'xep_0202', 'xep_0203', 'xep_0280', 'xep_0313', 'xep_0359', 'xep_0441')
 
 logging.basicConfig(level=logging.CRITICAL)
 

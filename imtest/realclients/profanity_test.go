@@ -38,6 +38,7 @@ func TestProfanity(t *testing.T) {
 	alice.enter("/win 1")
 	alice.enter("/roster")
 	alice.shows("bob@localhost - both", "localhost (Parley) - both")
+	alice.lacks("Server error enabling message carbons")
 
 	t.Log("presence")
 	alice.enter(`/status set away "gone fishing"`)

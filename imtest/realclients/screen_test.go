@@ -75,3 +75,11 @@ func (s *screen) shows(texts ...string) {
 	}
 	s.t.Fatalf("the screen does not show %q:\n%s", texts, picture)
 }
+
+// lacks fails when the text is on the screen now.
+func (s *screen) lacks(text string) {
+	s.t.Helper()
+	if picture := s.tmux("capture-pane", "-p"); strings.Contains(picture, text) {
+		s.t.Errorf("the screen shows %q:\n%s", text, picture)
+	}
+}

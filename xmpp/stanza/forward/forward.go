@@ -61,3 +61,17 @@ func Parse(el *xml.Element) (*stanza.Stanza, time.Time, error) {
 	}
 	return st, received, nil
 }
+
+// Element is a stanza as an element, to be wrapped.
+func Element(st *stanza.Stanza) *xml.Element {
+	el := &xml.Element{Name: xml.Name{Space: stanza.NSClient, Local: st.Kind.String()}, Content: st.Content}
+	for _, a := range [...]xml.Attr{
+		xml.A("from", st.From.String()), xml.A("to", st.To.String()), xml.A("id", st.ID), xml.A("type", st.Type),
+		{Name: xml.Name{Space: xml.Namespace, Local: "lang"}, Value: st.Lang},
+	} {
+		if a.Value != "" {
+			el.Attrs = append(el.Attrs, a)
+		}
+	}
+	return el
+}

@@ -52,3 +52,35 @@ func TestParseRefuses(t *testing.T) {
 		}
 	}
 }
+
+// A forwarded stanza is the whole stanza, whatever is in it, and reads as that again.
+func TestWholeStanza(t *testing.T) {
+	received := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		in   string
+		at   time.Time
+		want string
+	}{
+		{`<message/>`, time.Time{}, `<forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client'/></forwarded>`},
+		{
+			`<message from='a@x/&lt;r' to='b@x' id='&amp;1' type='chat' xml:lang='de'><body>a &lt; b</body><a xmlns='urn:a'><b/></a></message>`, time.Time{},
+			`<forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' from='a@x/&lt;r' to='b@x' id='&amp;1' type='chat' xml:lang='de'>` +
+				`<body>a &lt; b</body><a xmlns='urn:a'><b/></a></message></forwarded>`,
+		},
+		{
+			`<m:message xmlns:m='jabber:client'><m:body>prefixed</m:body></m:message>`, received,
+			`<forwarded xmlns='urn:xmpp:forward:0'><delay xmlns='urn:xmpp:delay' stamp='2026-07-01T12:00:00.000Z'/>` +
+				`<message xmlns='jabber:client'><body>prefixed</body></message></forwarded>`,
+		},
+	} {
+		st := stanza.Must(c.in)
+		got := forward.New(forward.Element(st), c.at)
+		if got.String() != c.want {
+			t.Errorf("%s\n got %s\nwant %s", c.in, got, c.want)
+		}
+		again, err := stanza.Parse(got.Child(stanza.NSClient, "message"))
+		if err != nil || again.String() != st.String() {
+			t.Errorf("%s inside reads as %v, %v", c.in, again, err)
+		}
+	}
+}
