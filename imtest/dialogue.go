@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -60,17 +61,32 @@ func Play(t *testing.T, dir string) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no dialogues in %s (%v)", dir, err)
 	}
+	timed, others := map[string][]line{}, map[string][]line{}
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
+		lines := parseDialogue(text)
+		if slices.ContainsFunc(lines, func(l line) bool { return l.words[0] == "wait" }) {
+			timed[filepath.Base(file)] = lines
+		} else {
+			others[filepath.Base(file)] = lines
+		}
+	}
+	// Those in which time passes go first, among themselves: all the others at once would keep them waiting.
+	t.Run("timed", func(t *testing.T) { playAll(t, timed) })
+	playAll(t, others)
+}
+
+// playAll plays dialogues over every transport, at the same time.
+func playAll(t *testing.T, dialogues map[string][]line) {
+	for _, file := range slices.Sorted(maps.Keys(dialogues)) {
 		for _, transport := range Transports() {
-			name := strings.TrimSuffix(filepath.Base(file), ".txt") + "/" + string(transport)
-			t.Run(name, func(t *testing.T) {
+			t.Run(strings.TrimSuffix(file, ".txt")+"/"+string(transport), func(t *testing.T) {
 				t.Parallel()
-				d := &dialogue{t: t, file: filepath.Base(file), transport: transport, settings: map[string]string{}, clients: map[string]*Client{}, vars: map[string]string{}}
-				d.play(parseDialogue(text))
+				d := &dialogue{t: t, file: file, transport: transport, settings: map[string]string{}, clients: map[string]*Client{}, vars: map[string]string{}}
+				d.play(dialogues[file])
 			})
 		}
 	}
