@@ -81,14 +81,10 @@ func (r *runner) tend(ctx context.Context, stop func()) {
 	for {
 		select {
 		case <-ctx.Done():
-			if r.again.Load() { // who says that he stops has half a minute until he is killed
-				r.boss.reloading()
-			} else {
-				r.boss.stopping("stopping: clients are told")
-			}
+			r.sayEnd()
 			return
 		case <-r.srv.Failed():
-			r.boss.stopping("the store has failed")
+			r.sayEnd()
 			<-ctx.Done()
 			return
 		case <-due:
@@ -104,6 +100,21 @@ func (r *runner) tend(ctx context.Context, stop func()) {
 			r.reload()
 			r.boss.ready(r.status)
 		}
+	}
+}
+
+// sayEnd tells the supervisor why the server does not serve any more.
+func (r *runner) sayEnd() {
+	select {
+	case <-r.srv.Failed():
+		r.boss.stopping("the store has failed")
+		return
+	default:
+	}
+	if r.again.Load() { // who says that he stops has half a minute until he is killed
+		r.boss.reloading()
+	} else {
+		r.boss.stopping("stopping: clients are told")
 	}
 }
 
