@@ -134,7 +134,7 @@ func (p *program) fill(ctx context.Context, f *os.File, dir, name string) (m bac
 		return m, backupFailure(err, dir)
 	}
 	if _, err = f.Seek(0, io.SeekStart); err == nil {
-		m, err = backup.Read(io.TeeReader(untilDone{ctx, f}, g), nil)
+		m, err = backup.Read(io.TeeReader(backup.UntilDone(ctx, f), g), nil)
 	}
 	switch {
 	case errors.Is(err, backup.ErrDamaged), errors.Is(err, backup.ErrForeign):
@@ -190,19 +190,6 @@ func asWriteFailure(err error, name string) error {
 		return writeFailure(marked.error, name)
 	}
 	return err
-}
-
-// untilDone is a reader that ends with its context.
-type untilDone struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (u untilDone) Read(b []byte) (int, error) {
-	if err := u.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return u.r.Read(b)
 }
 
 // writeFailure words why a backup cannot be kept under a name. It is the file's, or the directory's that it is to be in.

@@ -66,7 +66,7 @@ func (p *program) restore(ctx context.Context, name, dir string) (m backup.Manif
 	g := p.newProgress("restore")
 	defer g.end()
 	g.total, g.then = 2*info.Size(), "looking through the database"
-	r := io.TeeReader(untilDone{ctx, f}, g)
+	r := io.TeeReader(backup.UntilDone(ctx, f), g)
 	if m, err = server.CheckBackup(r); err == nil {
 		_, err = f.Seek(0, io.SeekStart)
 	}

@@ -13,6 +13,7 @@ package backup
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -118,6 +119,21 @@ func Read(r io.Reader, open func(name string) (io.Writer, error)) (Manifest, err
 		return m, fmt.Errorf("backup: read: %w", in.err)
 	}
 	return m, err
+}
+
+// UntilDone is a reader that ends with ctx.
+func UntilDone(ctx context.Context, r io.Reader) io.Reader { return untilDone{ctx, r} }
+
+type untilDone struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (u untilDone) Read(p []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.r.Read(p)
 }
 
 // source keeps the error that a reader ended with.

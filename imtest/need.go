@@ -2,8 +2,6 @@
 package imtest
 
 import (
-	"errors"
-	"io/fs"
 	"os"
 	"os/exec"
 	"testing"
@@ -19,19 +17,6 @@ func Need(t testing.TB, what string) {
 			t.Fatalf("this test needs %s: %v (CI=true: nothing may be skipped, .ci/run must install it)", what, err)
 		}
 		t.Skipf("this test needs %s: %v; apt-get install %s", what, err, what)
-	}
-}
-
-// Privilege skips the test, in CI too, when err says that the machine does not let its user do something (EPERM,
-// EACCES); every other error fails it, and nil does nothing.
-func Privilege(t testing.TB, err error) {
-	t.Helper()
-	switch {
-	case err == nil:
-	case errors.Is(err, fs.ErrPermission):
-		t.Skipf("not allowed on this machine: %v", err)
-	default:
-		t.Fatal(err)
 	}
 }
 

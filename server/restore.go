@@ -170,7 +170,7 @@ func usable(names []string) bool {
 // unpack writes the parts of the backup into the staging directory.
 func (s *restore) unpack(ctx context.Context, r io.Reader) error {
 	var files []*os.File
-	_, err := backup.Read(untilDone{ctx, r}, func(name string) (io.Writer, error) { // only names of parts
+	_, err := backup.Read(backup.UntilDone(ctx, r), func(name string) (io.Writer, error) { // only names of parts
 		f, err := os.OpenFile(filepath.Join(s.staging, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 		if err != nil {
 			return nil, err
@@ -189,19 +189,6 @@ func (s *restore) unpack(ctx context.Context, r io.Reader) error {
 		return fmt.Errorf("server: restore: %w", err)
 	}
 	return nil
-}
-
-// untilDone is a reader that ends with its context.
-type untilDone struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (u untilDone) Read(p []byte) (int, error) {
-	if err := u.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return u.r.Read(p)
 }
 
 // renew checks the database and makes it one that goes on as another.
