@@ -95,7 +95,8 @@ func (c *talker) types(text string) {
 	}
 }
 
-var clock = regexp.MustCompile(`\d\d:\d\d(:\d\d)?`)
+// clock finds times of day, and not the digits after "SHA256:".
+var clock = regexp.MustCompile(`\b\d\d:\d\d(:\d\d)?`)
 
 var emptyRows = regexp.MustCompile(`\n[ \n]*\n`)
 
