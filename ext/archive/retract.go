@@ -53,10 +53,10 @@ func (a *Archive) retract(ctx context.Context, s *im.Session, st *stanza.Stanza)
 	mark := xml.New(NSRetract, "retracted", xml.A("stamp", stanza.DateTime(time.Now())), xml.A("id", st.ID))
 	var here, there []tombstone
 	if a.wants(own, to) {
-		here, err = a.tombstones(ctx, own, peer.JID(), own.JID(), named, mark)
+		here, err = a.tombstones(ctx, own, peer.JID(), peer != own, named, mark) // what one writes to oneself is kept as it arrives
 	}
 	if err == nil && peer != own && a.wants(peer, st.From) {
-		there, err = a.tombstones(ctx, peer, own.JID(), own.JID(), named, mark)
+		there, err = a.tombstones(ctx, peer, own.JID(), false, named, mark)
 	}
 	if err != nil || len(here) == 0 && len(there) == 0 {
 		return nil, err
@@ -80,11 +80,11 @@ func (a *Archive) bury(j store.Journey, list []tombstone) (err error) {
 	return nil
 }
 
-// tombstones finds the author's message that is named, with the corrections of it (XEP-0308), in what an account keeps of
-// its conversation with peer. A message is named by its id (XEP-0424 §5.2), or as before 0.4.2 by its origin-id. Where
-// several have it the newest counts.
-func (a *Archive) tombstones(ctx context.Context, account *im.Account, peer, author jid.JID, named string, mark *xml.Element) (list []tombstone, err error) {
-	size, sent := 0, author == account.JID() && peer != author // what one writes to oneself is kept as it arrives
+// tombstones finds the message that is named, with the corrections of it (XEP-0308), in what an account keeps of its
+// conversation with peer: among what it sent, or what peer did. A message is named by its id (XEP-0424 §5.2), or as before
+// 0.4.2 by its origin-id. Where several have it the newest counts.
+func (a *Archive) tombstones(ctx context.Context, account *im.Account, peer jid.JID, sent bool, named string, mark *xml.Element) (list []tombstone, err error) {
+	size := 0
 	q := store.Query{Peer: peer.String(), Backward: true, Limit: maxRetracted}
 	for e, err := range a.srv.Store().Log.Range(ctx, account.Owner(), q) {
 		if err != nil {
@@ -102,7 +102,7 @@ func (a *Archive) tombstones(ctx context.Context, account *im.Account, peer, aut
 			continue
 		}
 		itself := st.ID == named || st.ChildAttr(stanza.NSID, "origin-id", "id") == named
-		if st.From.Bare() != author || st.Has(NSRetract, "retract") || !itself && st.ChildAttr(nsCorrect, "replace", "id") != named {
+		if st.Has(NSRetract, "retract") || !itself && st.ChildAttr(nsCorrect, "replace", "id") != named {
 			continue
 		}
 		if !st.Has(NSRetract, "retracted") { // else it is a tombstone already, and says since when
