@@ -20,6 +20,10 @@ const (
 	sentFor = 24 * 60 * 60 // seconds
 )
 
+// maxRecalled is how many entries of a Log are read to find what its owner sent, after a start: others may have written
+// millions to him in a day, and he would wait for his session.
+const maxRecalled = 50_000
+
 // sentChains is how many chains a look-up chooses from: a power of two that makes them short.
 const sentChains = 1024
 
@@ -172,7 +176,7 @@ func (a *Account) recall(ctx context.Context) error {
 	}
 	var found []sentID // newest first
 	now, own := time.Now().Unix(), a.jid.String()
-	for e, err := range a.srv.store.Log.Range(ctx, a.owner, store.Query{Backward: true}) {
+	for e, err := range a.srv.store.Log.Range(ctx, a.owner, store.Query{Backward: true, Limit: maxRecalled}) {
 		if err != nil {
 			return fmt.Errorf("im: load what the account sent: %w", err)
 		}

@@ -162,6 +162,38 @@ func TestRepeatedWindow(t *testing.T) {
 	})
 }
 
+// TestRepeatedAmongMany: after a start 50,000 entries of the history are read, whoever wrote them.
+func TestRepeatedAmongMany(t *testing.T) {
+	s := exttest.Start(t, memory.New())
+	h := archived(t, s)
+	h.Join("alice", "a").Send(withID("one"))
+	received := func(n int) {
+		j, err := s.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer j.End()
+		for range n {
+			if _, err := s.Log.Append(j, 1, store.Entry{Peer: "bob@here", Body: []byte("<message/>")}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, step := range []struct {
+		more int
+		want string
+	}{{49_999, ""}, {1, "one"}} {
+		received(step.more)
+		h := archived(t, s)
+		bob, alice := h.Join("bob", "b"), h.Bind("alice", "a")
+		bodies(bob)
+		alice.Send(withID("one"))
+		if got := bodies(bob); got != step.want {
+			t.Errorf("%d more: bob got %q", step.more, got)
+		}
+	}
+}
+
 // TestRepeatedCosts: an origin-id costs no allocation.
 func TestRepeatedCosts(t *testing.T) {
 	v := hall(t, im.Config{}, names{"alice", "bob"})
