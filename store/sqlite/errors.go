@@ -43,6 +43,14 @@ func inUse(dir, pid string) error {
 		dir, by), store.ErrInUse}
 }
 
+// failed words an error of a write, an fsync or a read that the disk did not carry out.
+func failed(dir string, err error) error {
+	if readOnly(dir) {
+		return &sentence{fmt.Sprintf("the disk with %s has become read-only (%v)", dir, err), store.ErrDisk}
+	}
+	return &sentence{fmt.Sprintf("the disk with %s has failed (%v)", dir, err), store.ErrDisk}
+}
+
 // wrap gives an error of SQLite its meaning for the store: try again, damaged, or just broken.
 func (e *Engine) wrap(doing string, err error) error {
 	if err == nil {
@@ -63,6 +71,8 @@ func (e *Engine) wrap(doing string, err error) error {
 		return fmt.Errorf("sqlite: %s: %w (%v)", doing, store.ErrFull, err)
 	case code&0xff == lib.SQLITE_CORRUPT, code&0xff == lib.SQLITE_NOTADB:
 		return damaged(e.path, e.dir, err)
+	case code&0xff == lib.SQLITE_IOERR, code&0xff == lib.SQLITE_READONLY:
+		return failed(e.dir, err)
 	}
 	return fmt.Errorf("sqlite: %s: %w", doing, err)
 }
