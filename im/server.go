@@ -275,7 +275,7 @@ func (a *Account) admit(s *Session) (again bool, err error) {
 // why as its status. More than once does no harm.
 func (v *Server) Close(ctx context.Context, s *Session, why string) {
 	a := s.account
-	j, err := v.store.Begin(context.WithoutCancel(ctx))
+	j, err := v.store.BeginSmall(context.WithoutCancel(ctx))
 	if err != nil {
 		v.log.Debug("session closed without a journey", slog.String("jid", s.jid.String()), slog.Any("err", err))
 	}
@@ -291,7 +291,7 @@ func (v *Server) Close(ctx context.Context, s *Session, why string) {
 		next := slices.DeleteFunc(slices.Clone(a.Sessions()), func(t *Session) bool { return s == t })
 		a.sessions.Store(&next)
 		if j.Valid() {
-			if err := a.saveCursor(j); err != nil {
+			if err := a.saveCursor(j); err != nil && !errors.Is(err, store.ErrFull) {
 				v.log.Error("cursor not saved", slog.String("jid", a.jid.String()), slog.Any("err", err))
 			}
 		}

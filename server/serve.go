@@ -14,6 +14,7 @@ import (
 
 	"parley/auth"
 	"parley/c2s"
+	"parley/store"
 )
 
 // stopTime is how long an orderly stop may take in all; streams get the first half of it.
@@ -187,7 +188,7 @@ func (s *Server) keepCursors(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			if err := s.hall.SaveCursors(ctx); err != nil && ctx.Err() == nil {
+			if err := s.hall.SaveCursors(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrFull) {
 				s.log.Warn("cursors not saved", slog.Any("err", err))
 			}
 		}

@@ -46,9 +46,9 @@ func inUse(dir, pid string) error {
 // failed words an error of a write, an fsync or a read that the disk did not carry out.
 func failed(dir string, err error) error {
 	if readOnly(dir) {
-		return &sentence{fmt.Sprintf("the disk with %s has become read-only (%v)", dir, err), store.ErrDisk}
+		return &sentence{fmt.Sprintf("the disk with %s has become read-only: %v; what was accepted is kept", dir, err), store.ErrDisk}
 	}
-	return &sentence{fmt.Sprintf("the disk with %s has failed (%v)", dir, err), store.ErrDisk}
+	return &sentence{fmt.Sprintf("the disk with %s has failed: %v; what was accepted is kept", dir, err), store.ErrDisk}
 }
 
 // wrap gives an error of SQLite its meaning for the store: try again, damaged, or just broken.
