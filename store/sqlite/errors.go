@@ -3,6 +3,9 @@ package sqlite
 import (
 	"errors"
 	"fmt"
+	"os"
+	"syscall"
+	"time"
 
 	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
@@ -49,6 +52,11 @@ func failed(dir string, err error) error {
 		return &sentence{fmt.Sprintf("the disk with %s has become read-only: %v; what was accepted is kept", dir, err), store.ErrDisk}
 	}
 	return &sentence{fmt.Sprintf("the disk with %s has failed: %v; what was accepted is kept", dir, err), store.ErrDisk}
+}
+
+// readOnly tells whether nothing can be written on the file system of dir. Its flags do not always say so.
+func readOnly(dir string) bool {
+	return errors.Is(os.Chtimes(dir, time.Time{}, time.Now()), syscall.EROFS)
 }
 
 // wrap gives an error of SQLite its meaning for the store: try again, damaged, or just broken.

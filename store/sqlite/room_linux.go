@@ -15,13 +15,6 @@ func freeBytes(dir string) (n int64, ok bool) {
 	return int64(st.Bavail) * int64(st.Bsize), true
 }
 
-// readOnly tells whether nothing can be written on the file system of dir.
-func readOnly(dir string) bool {
-	const flag = 1 // ST_RDONLY
-	var st syscall.Statfs_t
-	return syscall.Statfs(dir, &st) == nil && st.Flags&flag != 0
-}
-
 // allocate gives f room on the disk for at least half of n bytes behind its end, without making it longer.
 func allocate(f *os.File, n int64) error {
 	const keepSize = 1 // FALLOC_FL_KEEP_SIZE
