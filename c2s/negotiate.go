@@ -201,7 +201,7 @@ func (c *conn) bindAs(ctx context.Context, st *stanza.Stanza, request *xml.Eleme
 	c.session = s
 	c.log.Debug("session bound", slog.String("jid", s.JID().String()))
 	bound := xml.New(stream.NSBind, "bind").With(xml.New(stream.NSBind, "jid").WithText(s.JID().String()))
-	s.Reply(st.Result(bound))
+	s.ReplyPlain(st.Result(bound))
 	c.stream.SetTotal(-1)
 	c.stream.SetLimits(xml.Limits{
 		Bytes: c.set.Stanza, Depth: 64, Elements: 4096, Attrs: 64, Declarations: 32, Name: 256, Value: 32 << 10,

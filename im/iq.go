@@ -38,7 +38,7 @@ func (v *Server) answer(ctx context.Context, s *Session, st *stanza.Stanza) {
 		return
 	}
 	if x.Plain && st.Type == stanza.Get {
-		s.replyPlain(st.Result(result))
+		s.ReplyPlain(st.Result(result))
 		return
 	}
 	s.Reply(st.Result(result))

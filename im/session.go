@@ -195,9 +195,9 @@ func (s *Session) push(st *stanza.Stanza, to jid.JID, mark store.Mark) bool {
 // Reply puts an answer to something that the session itself asked into its outbox.
 func (s *Session) Reply(st *stanza.Stanza) { s.send(st, s.jid, s.srv.store.Mark(), 0, true) }
 
-// replyPlain is Reply for what rests on nothing that is kept: it covers what the session had written, and does not wait
+// ReplyPlain is Reply for what rests on nothing that is kept: it covers what the session had written, and does not wait
 // for what others have.
-func (s *Session) replyPlain(st *stanza.Stanza) { s.send(st, s.jid, s.wrote, 0, true) }
+func (s *Session) ReplyPlain(st *stanza.Stanza) { s.send(st, s.jid, s.wrote, 0, true) }
 
 // WaitRoom blocks while so much waits for this session that it should not ask for more: its reader calls it before it
 // reads on. It returns the cause when the session's connection ends first.
