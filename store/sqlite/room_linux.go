@@ -22,8 +22,7 @@ func allocate(f *os.File, n int64) error {
 	if err != nil {
 		return err
 	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || int64(st.Blocks)*512 >= info.Size()+n/2 {
+	if has, ok := allocated(info); !ok || has >= info.Size()+n/2 {
 		return nil
 	}
 	for {
@@ -31,6 +30,15 @@ func allocate(f *os.File, n int64) error {
 			return err
 		}
 	}
+}
+
+// allocated is how many bytes of the disk a file has.
+func allocated(info os.FileInfo) (n int64, ok bool) {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, false
+	}
+	return int64(st.Blocks) * 512, true
 }
 
 // isFull tells whether an error says that there is no room, or not for this user.
