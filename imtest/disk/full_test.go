@@ -125,7 +125,7 @@ func full(t *testing.T, disk, dir string) {
 	a.until(t, false)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	quiet, loaded := 2, 1
+	quiet, loaded := 1, 1
 	if long() {
 		quiet, loaded = 5, 10
 	}

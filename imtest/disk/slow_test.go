@@ -26,7 +26,7 @@ func heap() int64 {
 // wait for it; pings of those who wrote nothing, presence and signing in go on; no stream ends; and all that was sent
 // arrives afterwards, once.
 func TestDiskStands(t *testing.T) {
-	const writers, each, text = 3, 8000, 1000 // 24 MB in all, more than the buffers of the connections take
+	const writers, each, text = 3, 4000, 2000 // 24 MB in all, more than the buffers of the connections take
 	stall := time.Second
 	if long() {
 		stall = 30 * time.Second
