@@ -2,6 +2,7 @@ package disk
 
 import (
 	"context"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -121,12 +122,22 @@ func TestDiskFails(t *testing.T) {
 // that to people while a file is open for writing): the process stops. On the read-only disk it does not start, in one
 // sentence; once it is writable, it does, and nothing is lost.
 func TestReadOnly(t *testing.T) {
+	rounds := 1
+	if long() {
+		rounds = 20
+	}
+	for range rounds {
+		t.Run("", readsOnly)
+	}
+}
+
+func readsOnly(t *testing.T) {
 	d, h := newDrive(t), proc.NewHistory()
 	c := proc.Start(t, d.data(), proc.Options{})
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	wait := h.Load(ctx, c.Addr)
-	time.Sleep(500 * time.Millisecond)
+	time.Sleep(time.Duration(300+rand.IntN(2000)) * time.Millisecond)
 	run(t, "mount", "-o", "remount,abort", d.dir)
 	began := time.Now()
 	if code := c.Ended(t, 20*time.Second); code == 0 || !strings.Contains(c.Log(), "has become read-only: ") {

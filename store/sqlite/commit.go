@@ -59,6 +59,9 @@ func (e *Engine) Commit(ops []store.Op) error {
 		}
 		return nil
 	})
+	if err == nil {
+		err = e.alive()
+	}
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	sqlite3 "modernc.org/sqlite/lib"
 
@@ -47,7 +48,8 @@ type Options struct {
 	foldAt    int // rows without an index before they are folded
 	foldSlice int // owners folded in one transaction
 
-	scarce int64 // bytes that must be free, see room
+	scarce       int64         // bytes that must be free, see room
+	reserveAfter time.Duration // how long it must have been open before room is reserved
 }
 
 // Engine is a store.Engine over one SQLite file. One process at a time has a data directory.
@@ -56,6 +58,7 @@ type Engine struct {
 	dir, path string
 	opts      Options
 	log       *slog.Logger
+	opened    time.Time
 	lock      *os.File
 	readers   chan *reader // those that are idle; all of them after Open
 
@@ -91,6 +94,9 @@ func Open(dir string, o Options) (_ *Engine, err error) {
 	if o.scarce <= 0 {
 		o.scarce = scarce
 	}
+	if o.reserveAfter <= 0 {
+		o.reserveAfter = reserveAfter
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -98,7 +104,7 @@ func Open(dir string, o Options) (_ *Engine, err error) {
 		return nil, fmt.Errorf("sqlite: open: %w", err)
 	}
 	e := &Engine{
-		dir: dir, path: filepath.Join(dir, FileName), opts: o, log: o.Logger,
+		dir: dir, path: filepath.Join(dir, FileName), opts: o, log: o.Logger, opened: time.Now(),
 		sweeps: make(map[store.Owner]bool), waits: make(map[store.Owner]bool),
 	}
 	e.tail.init()
