@@ -165,7 +165,9 @@ func (a *Account) give(ctx context.Context, d *Delivery, s *Session, st *stanza.
 		s.kick()
 		return nil
 	}
-	s.End(&stream.Error{Condition: stream.ResourceConstraint, Text: "This client reads too slowly."})
+	if !s.squeeze(st, to, a.srv.store.Mark()) {
+		s.End(&stream.Error{Condition: stream.ResourceConstraint, Text: "This client reads too slowly."})
+	}
 	return nil
 }
 

@@ -124,6 +124,13 @@ func (o *outbox) rest(durable func() store.Mark) (done bool, ask store.Mark) {
 	return true, 0
 }
 
+// held tells whether what is inside waits for the disk, and is not several times the bound.
+func (o *outbox) held(durable store.Mark) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.holds) > 0 && o.holds[0].mark > durable && len(o.buf) < 4*o.limit
+}
+
 func (o *outbox) size() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()

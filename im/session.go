@@ -184,12 +184,18 @@ func (s *Session) send(st *stanza.Stanza, to jid.JID, mark store.Mark, id store.
 // push is send for what others cause and nobody keeps: a session that cannot take it has lost count of the world, and
 // is closed, so that it starts anew; then it reports false.
 func (s *Session) push(st *stanza.Stanza, to jid.JID, mark store.Mark) bool {
-	if s.send(st, to, mark, 0, false) {
+	if s.send(st, to, mark, 0, false) || s.squeeze(st, to, mark) {
 		return true
 	}
 	s.srv.log.Info("session closed: it does not read", slog.String("jid", s.jid.String()))
 	s.End(&stream.Error{Condition: stream.ResourceConstraint, Text: "This client reads too slowly."})
 	return false
+}
+
+// squeeze is send for what nobody keeps and the outbox had no room for, as long as what fills that waits for the disk: then
+// its reader is not to blame.
+func (s *Session) squeeze(st *stanza.Stanza, to jid.JID, mark store.Mark) bool {
+	return s.out.held(s.srv.store.Durable()) && s.send(st, to, mark, 0, true)
 }
 
 // Reply puts an answer to something that the session itself asked into its outbox.
