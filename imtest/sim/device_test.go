@@ -155,16 +155,17 @@ func (d *device) got(text, id, session, how string) {
 	if d.seen[m.id] == "" {
 		d.seen[m.id] = stamp() + how
 	}
+	d.w.trace("%s is given %s, %s", d.name(), m.id, how)
 	d.copies = append(d.copies, copied{m, id, how})
 	if session == "" {
 		return
 	}
-	before := d.fresh[m.id]
-	d.fresh[m.id] = session
+	before := d.fresh[how+" "+m.id]
+	d.fresh[how+" "+m.id] = session
 	if before == session {
 		d.w.refute("%s was given %s twice in %s", d.name(), m.id, session)
 	}
-	way := m.from.name() + " " + m.to
+	way := how + " " + m.from.name() + " " + m.to
 	if before == "" && m.n < d.last[way] {
 		d.w.refute("%s was given %s after number %d", d.name(), m.id, d.last[way])
 	}
@@ -175,6 +176,7 @@ func (d *device) got(text, id, session, how string) {
 func (d *device) learn(s state, how string, list ...*message) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.w.trace("%s learns of %d messages: %d, %s", d.name(), len(list), s, how)
 	for _, m := range list {
 		switch {
 		case m.state == unknown:

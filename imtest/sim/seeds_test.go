@@ -70,8 +70,11 @@ func simulate(t *testing.T, seed uint64, base [][]store.Op, p plan) *world {
 	}
 	d.lies = p.lies
 	p.log = slog.New(slog.DiscardHandler)
-	if os.Getenv("PARLEY_SEED") != "" && testing.Verbose() {
-		p.log = imtest.Logger(t)
+	if os.Getenv("PARLEY_SEED") != "" {
+		p.trace = true
+		if testing.Verbose() {
+			p.log = imtest.Logger(t)
+		}
 	}
 	w := &world{plan: p, disk: d}
 	defer func() {

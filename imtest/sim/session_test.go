@@ -45,7 +45,7 @@ type pages struct {
 
 // connect signs in and binds. faults: the network is bad.
 func (d *device) connect(faults bool) (*session, error) {
-	l, nc, err := d.w.dial(faults)
+	l, nc, err := d.w.dial(d.r, faults)
 	if err != nil {
 		return nil, err
 	}
@@ -64,14 +64,20 @@ func (d *device) connect(faults bool) (*session, error) {
 	if d.carbons {
 		s.send("<iq type='set' id='carbons'><enable xmlns='urn:xmpp:carbons:2'/></iq>")
 	}
+	d.w.trace("%s has %s", d.name(), s.label)
+	s.arrive()
+	return s, nil
+}
+
+// arrive is available from now on, and catches up from the archive.
+func (s *session) arrive() {
 	s.send("<presence/>")
-	if d.archive {
-		d.mu.Lock()
-		known := d.known
-		d.mu.Unlock()
+	if s.d.archive {
+		s.d.mu.Lock()
+		known := s.d.known
+		s.d.mu.Unlock()
 		s.query(known)
 	}
-	return s, nil
 }
 
 func (s *session) signIn() error {
@@ -172,6 +178,7 @@ func (s *session) message(m *message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sent = append(s.sent, m)
+	s.d.w.trace("%s writes %s", s.d.name(), m.id)
 	s.send(fmt.Sprintf("<message to='%s@localhost' type='chat' id='%s'><body>%[2]s</body><origin-id xmlns='urn:xmpp:sid:0' id='%[2]s'/></message>", m.to, m.id))
 }
 
@@ -364,6 +371,7 @@ func (s *session) use(until time.Time) {
 			s.hold = time.Now().Add(time.Duration(r.IntN(20000)) * time.Millisecond)
 			s.mu.Unlock()
 		case n < 85:
+			s.d.w.trace("%s vanishes", s.d.name())
 			s.link.vanish()
 			s.d.idle(40000)
 			return
@@ -373,11 +381,20 @@ func (s *session) use(until time.Time) {
 			s.leave()
 			return
 		case n < 92:
-			s.send("<presence type='unavailable'/>")
-			s.d.idle(3000)
-			s.send("<presence/>")
+			s.d.w.trace("%s goes offline", s.d.name())
+			s.away()
 		}
 	}
+}
+
+// away is unavailable for a while. What comes meanwhile may go to another device alone: who knows the archive looks there.
+func (s *session) away() {
+	s.mu.Lock()
+	s.pages.done = false
+	s.mu.Unlock()
+	s.send("<presence type='unavailable'/>")
+	s.d.idle(3000)
+	s.arrive()
 }
 
 // drop ends the connection as it stands.

@@ -29,6 +29,7 @@ type plan struct {
 	unheld bool // the server shows what is not yet on the disk
 	lies   bool // the disk says that it has kept what it has not
 	log    *slog.Logger
+	trace  bool // the story has every message
 }
 
 // world is one seed: a disk, the servers that ran on it one after the other, the devices of people, and what happens.
@@ -40,8 +41,7 @@ type world struct {
 	runs    sync.WaitGroup // of servers
 
 	mu       sync.Mutex
-	r        *rand.Rand          // of the network; this and all below is guarded by mu
-	now      *run                // the server that takes connections, nil while there is none
+	now      *run                // the server that takes connections, nil while there is none; this and all below is guarded by mu
 	boots    int                 // how many servers have run
 	crashes  int                 // how many of them were killed
 	messages map[string]*message // by id
@@ -54,6 +54,13 @@ func (w *world) note(format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.story = append(w.story, stamp()+fmt.Sprintf(format, args...))
+}
+
+// trace is note for what happens too often to be told always.
+func (w *world) trace(format string, args ...any) {
+	if w.plan.trace {
+		w.note(format, args...)
+	}
 }
 
 // refute says that a promise was broken.
@@ -187,11 +194,9 @@ func (w *world) crash(n *run) {
 var errRefused = errors.New("connection refused")
 
 // dial connects to the server that runs, if one does.
-func (w *world) dial(faults bool) (*link, net.Conn, error) {
-	w.mu.Lock()
-	n := w.now
-	l, near, far := newLink(w.r, faults)
-	w.mu.Unlock()
+func (w *world) dial(r *rand.Rand, faults bool) (*link, net.Conn, error) {
+	n := w.server()
+	l, near, far := newLink(r, faults)
 	if n == nil {
 		return nil, nil, errRefused
 	}
@@ -318,7 +323,6 @@ func (w *world) event(r *rand.Rand) {
 func (w *world) live(seed uint64) {
 	w.end = time.Now().Add(90 * time.Second)
 	w.messages = map[string]*message{}
-	w.r = rand.New(rand.NewPCG(seed, 0))
 	w.devices = devices(w, seed)
 	var all sync.WaitGroup
 	for _, d := range w.devices {
