@@ -118,7 +118,8 @@ type run struct {
 	stop  context.CancelFunc // in order
 	base  context.Context    // of the connections; ends after the server
 	ended chan struct{}
-	err   error // of Serve; read after ended
+	err   error     // of Serve; read after ended, like at
+	at    time.Time // when it returned
 
 	mu    sync.Mutex
 	links []*link // guarded by mu
@@ -162,6 +163,7 @@ func (w *world) start(r *rand.Rand) (*run, error) {
 		defer cut()
 		defer close(n.ended)
 		n.err = n.srv.Serve(ctx)
+		n.at = time.Now()
 	})
 	for _, name := range people { // what an account's lock is held for must not take time: nobody in a bubble waits for a mutex
 		if _, err := n.srv.Clients().Hall.Account(ctx, name); err != nil {
@@ -265,8 +267,8 @@ func (w *world) fell(r *rand.Rand) {
 	at, broke := n.mount.broke()
 	if !broke {
 		w.refute("the server has stopped, and nobody knows why: %v", n.err)
-	} else if n.err == nil || time.Since(at) > orderly {
-		w.refute("the disk failed %v ago, and the server stopped only now, with %v", time.Since(at), n.err)
+	} else if n.err == nil || n.at.Sub(at) > orderly {
+		w.refute("the server stopped %v after the disk failed, with %v", n.at.Sub(at), n.err)
 	}
 	w.note("the server has stopped: %v", n.err)
 	w.mu.Lock()
