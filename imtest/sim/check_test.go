@@ -87,7 +87,7 @@ func (w *world) checkMessage(m *message, kept map[place][]string) {
 		w.refute("%s is %d times in its author's archive and %d times in its reader's", m.id, author, reader)
 	case author > 1:
 		w.refute("%s is %d times in the archives", m.id, author)
-	case m.state == accepted && author == 0:
+	case (m.state == accepted || m.state == handled) && author == 0:
 		w.refute("%s was accepted (%s), and is in no archive", m.id, m.how)
 	case m.state == refused && author != 0:
 		w.refute("%s was refused (%s), and is in the archives", m.id, m.how)
@@ -97,7 +97,7 @@ func (w *world) checkMessage(m *message, kept map[place][]string) {
 		switch {
 		case saw && author == 0:
 			w.refute("%s was seen by %s (%s), and is in no archive", m.id, d.name(), how)
-		case !saw && author != 0 && d.account == m.to && d.archive:
+		case !saw && author != 0 && d.account == m.to && (d.archive || d.managing):
 			w.refute("%s has never seen %s", d.name(), m.id)
 		}
 	}

@@ -14,6 +14,7 @@ type state uint8
 const (
 	unknown  state = iota // unacknowledged
 	accepted              // an answer covered it
+	handled               // so was it, on a new connection: the error that says otherwise may still come
 	refused               // it came back with an error
 )
 
@@ -42,18 +43,20 @@ type device struct {
 	resource string
 	archive  bool // catches up from the archive
 	carbons  bool
+	managing bool // uses stream management
 
 	r *rand.Rand // owned by live, then by rest
 
-	mu     sync.Mutex
-	count  map[string]int      // messages written, by recipient; this and all below is guarded by mu
-	sent   []*message          // in order
-	seen   map[string]string   // messages to or from this account that came, and how first
-	fresh  map[string]string   // messages that came live: in which session
-	last   map[string]int      // highest number that came live, by sender and recipient
-	copies []copied            // all that came with an id
-	known  string              // stanza-id up to which there is no gap; "": from the beginning
-	notes  map[string]struct{} // what was refuted already
+	mu      sync.Mutex
+	count   map[string]int      // messages written, by recipient; this and all below is guarded by mu
+	sent    []*message          // in order
+	seen    map[string]string   // messages to or from this account that came, and how first
+	fresh   map[string]string   // messages that came live: in which session
+	last    map[string]int      // highest number that came live, by sender and recipient
+	copies  []copied            // all that came with an id
+	managed *managed            // the stream that can be resumed, nil when there is none
+	known   string              // stanza-id up to which there is no gap; "": from the beginning
+	notes   map[string]struct{} // what was refuted already
 }
 
 func (d *device) name() string { return d.account + "/" + d.resource }
@@ -62,14 +65,16 @@ func (d *device) name() string { return d.account + "/" + d.resource }
 func devices(w *world, seed uint64) []*device {
 	var all []*device
 	for i, x := range []struct {
-		name             string
-		archive, carbons bool
+		name                      string
+		archive, carbons, managed bool
 	}{
-		{"alice/a", true, true}, {"alice/b", true, false}, {"bob/a", true, true}, {"carol/a", false, false}, {"dave/a", true, false}, {"dave/b", false, true},
+		{"alice/a", true, true, true}, {"alice/b", true, false, false}, {"bob/a", true, true, true}, {"carol/a", false, false, true},
+		{"dave/a", true, false, false}, {"dave/b", false, true, false},
 	} {
 		account, resource, _ := strings.Cut(x.name, "/")
 		all = append(all, &device{
-			w: w, account: account, resource: resource, archive: x.archive, carbons: x.carbons, r: rand.New(rand.NewPCG(seed, uint64(10+i))),
+			w: w, account: account, resource: resource, archive: x.archive, carbons: x.carbons, managing: x.managed,
+			r:     rand.New(rand.NewPCG(seed, uint64(10+i))),
 			count: map[string]int{}, seen: map[string]string{}, fresh: map[string]string{}, last: map[string]int{}, notes: map[string]struct{}{},
 		})
 	}
@@ -152,7 +157,8 @@ func (d *device) got(text, id, session, how string) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.seen[m.id] == "" {
+	first := d.seen[m.id] == ""
+	if first {
 		d.seen[m.id] = stamp() + how
 	}
 	d.w.trace("%s is given %s, %s", d.name(), m.id, how)
@@ -160,13 +166,14 @@ func (d *device) got(text, id, session, how string) {
 	if session == "" {
 		return
 	}
+	session = fmt.Sprintf("%s, after %d crashes", session, d.w.epoch())
 	before := d.fresh[how+" "+m.id]
 	d.fresh[how+" "+m.id] = session
 	if before == session {
 		d.w.refute("%s was given %s twice in %s", d.name(), m.id, session)
 	}
 	way := how + " " + m.from.name() + " " + m.to
-	if before == "" && m.n < d.last[way] {
+	if first && m.n < d.last[way] {
 		d.w.refute("%s was given %s after number %d", d.name(), m.id, d.last[way])
 	}
 	d.last[way] = max(d.last[way], m.n)
@@ -180,6 +187,10 @@ func (d *device) learn(s state, how string, list ...*message) {
 	for _, m := range list {
 		switch {
 		case m.state == unknown:
+			m.state, m.how = s, stamp()+how
+		case m.state == handled && s == refused: // the error was still on its way when the connection broke
+			m.state, m.how = s, stamp()+how
+		case m.state == handled && s == accepted:
 			m.state, m.how = s, stamp()+how
 		case m.state == accepted && s == refused:
 			d.w.refute("%s was accepted (%s) and then refused (%s)", m.id, m.how, how)

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"parley/imtest"
-	"parley/store"
 )
 
 // seeds are those to run: one, when PARLEY_SEED names it.
@@ -41,14 +40,14 @@ func seeds(t *testing.T) (first, n uint64) {
 
 // TestSeeds: whatever fails, the promises hold.
 func TestSeeds(t *testing.T) {
-	base := prepare(t)
+	b := prepare(t)
 	first, n := seeds(t)
 	for seed := first; seed < first+n; seed++ {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			if n > 1 {
 				t.Parallel()
 			}
-			w := simulate(t, seed, base, plan{})
+			w := simulate(t, seed, b, plan{})
 			if len(w.wrong) > 0 {
 				t.Errorf("seed %d: %s\nrun it alone: PARLEY_SEED=%d go test ./imtest/sim -run TestSeeds", seed, w.report(), seed)
 			}
@@ -61,10 +60,10 @@ func TestSeeds(t *testing.T) {
 const realTime = 2 * time.Minute
 
 // simulate lives through one seed.
-func simulate(t *testing.T, seed uint64, base [][]store.Op, p plan) *world {
+func simulate(t *testing.T, seed uint64, b base, p plan) *world {
 	watch := time.AfterFunc(realTime, func() { panic(fmt.Sprintf("seed %d hangs: some lock is held while time passes", seed)) })
 	defer watch.Stop()
-	d, err := newDisk(base)
+	d, err := newDisk(b.batches)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +75,7 @@ func simulate(t *testing.T, seed uint64, base [][]store.Op, p plan) *world {
 			p.log = imtest.Logger(t)
 		}
 	}
-	w := &world{plan: p, disk: d}
+	w := &world{plan: p, disk: d, keys: b.keys}
 	defer func() {
 		if e := recover(); e != nil { // synctest: goroutines are left, or all are waiting
 			t.Fatalf("seed %d: %v\n%s", seed, e, w.report())

@@ -15,7 +15,7 @@ import (
 	"parley/xmpp/xml"
 )
 
-// session is one connection of a device. Its goroutines are a reader and a writer; wait waits for them.
+// session is one connection of a device. Its goroutines are a reader and a writer, for which drop waits.
 type session struct {
 	d     *device
 	link  *link
@@ -25,8 +25,14 @@ type session struct {
 	out   chan string   // to the writer
 	work  sync.WaitGroup
 
+	// fixed when reading begins
+	managed *managed   // nil: without stream management
+	resumed bool       // this connection goes on with what an earlier one began
+	again   []*message // what the server has surely not handled of an earlier stream
+
 	mu    sync.Mutex
 	hold  time.Time // nothing is read until then; this and all below is guarded by mu
+	lazy  bool      // it does not answer <r/>
 	sent  []*message
 	asked map[string]int // pings that wait for their answer: how many of sent it covers
 	heard int            // messages that came, of whatever kind
@@ -51,7 +57,7 @@ func (d *device) connect(faults bool) (*session, error) {
 	}
 	s := &session{
 		d: d, link: l, conn: stream.New(nc, xml.Limits{}), label: "session " + strings.TrimSpace(stamp()),
-		done: make(chan struct{}), out: make(chan string, 1<<14), asked: map[string]int{}, pages: pages{given: map[string]bool{}},
+		done: make(chan struct{}), out: make(chan string, 1<<11), asked: map[string]int{}, pages: pages{given: map[string]bool{}},
 	}
 	_ = s.conn.SetReadDeadline(time.Now().Add(time.Minute))
 	if err := s.signIn(); err != nil {
@@ -59,19 +65,53 @@ func (d *device) connect(faults bool) (*session, error) {
 		return nil, err
 	}
 	_ = s.conn.SetReadDeadline(time.Time{})
-	s.work.Go(s.reads)
-	s.work.Go(s.writes)
-	if d.carbons {
-		s.send("<iq type='set' id='carbons'><enable xmlns='urn:xmpp:carbons:2'/></iq>")
-	}
 	d.w.trace("%s has %s", d.name(), s.label)
-	s.arrive()
+	s.work.Go(s.writes)
+	if s.resumed {
+		s.goOn()
+	} else {
+		s.start()
+	}
+	s.work.Go(s.reads)
 	return s, nil
+}
+
+// start is how a new session begins.
+func (s *session) start() {
+	if s.d.managing {
+		s.enable()
+	}
+	s.mu.Lock()
+	if s.d.carbons {
+		s.stanza("<iq type='set' id='carbons'><enable xmlns='urn:xmpp:carbons:2'/></iq>", nil)
+	}
+	s.mu.Unlock()
+	for _, m := range s.again {
+		s.message(m)
+	}
+	s.arrive()
+}
+
+// goOn is how a resumed session begins: with what the server has not handled.
+func (s *session) goOn() {
+	s.d.mu.Lock()
+	wait, known := s.managed.wait, s.d.known
+	s.d.mu.Unlock()
+	for _, q := range wait {
+		s.send(q.text)
+	}
+	s.mu.Lock()
+	s.pages = s.managed.pages
+	done := s.pages.done
+	s.mu.Unlock()
+	if s.d.archive && !done { // answers may be lost
+		s.query(known)
+	}
 }
 
 // arrive is available from now on, and catches up from the archive.
 func (s *session) arrive() {
-	s.send("<presence/>")
+	s.presence("<presence/>")
 	if s.d.archive {
 		s.d.mu.Lock()
 		known := s.d.known
@@ -84,45 +124,51 @@ func (s *session) signIn() error {
 	if err := s.begin(); err != nil {
 		return err
 	}
-	x, err := sasl.NewClient(s.d.account, password, "")
+	first := xml.New(stream.NSSASL, "auth", xml.A("mechanism", sasl.Mechanism))
+	challenge, err := s.say(first, "n,,"+firstMessage(s.d.account), "challenge")
 	if err != nil {
 		return err
 	}
-	first, _, err := x.Step(nil)
-	if err != nil {
+	if _, err := s.say(xml.New(stream.NSSASL, "response"), s.d.w.keys[s.d.account].finalMessage(s.d.account, challenge), "success"); err != nil {
 		return err
 	}
-	el := xml.New(stream.NSSASL, "auth", xml.A("mechanism", sasl.Mechanism)).WithText(sasl.Encode(first))
-	for {
-		if err := s.conn.Send(el); err != nil {
-			return err
-		}
-		got, err := s.conn.Read()
-		if err != nil {
-			return err
-		}
-		if got.Name.Local == "failure" {
-			s.d.w.refute("%s does not get in: %s", s.d.name(), got)
-			return errors.New("refused")
-		}
-		in, err := sasl.Decode(got.Text())
-		if err != nil {
-			return err
-		}
-		out, _, err := x.Step(in)
-		if err != nil {
-			return err
-		}
-		if got.Name.Local == "success" {
-			s.conn.Restart()
-			break
-		}
-		el = xml.New(stream.NSSASL, "response").WithText(sasl.Encode(out))
-	}
+	s.conn.Restart()
 	if err := s.begin(); err != nil {
 		return err
 	}
+	s.d.mu.Lock()
+	x := s.d.managed
+	s.d.mu.Unlock()
+	if x != nil && s.d.r.IntN(8) > 0 {
+		ok, err := s.resume(x)
+		if ok {
+			s.managed, s.resumed = x, true
+		}
+		if ok || err != nil {
+			return err
+		}
+	}
 	return s.bind()
+}
+
+// say sends a message of SASL and returns the answer, which must be an element of that name.
+func (s *session) say(el *xml.Element, text, want string) (string, error) {
+	if err := s.conn.Send(el.WithText(sasl.Encode([]byte(text)))); err != nil {
+		return "", err
+	}
+	got, err := s.conn.Read()
+	if err != nil {
+		return "", err
+	}
+	if err := stream.ReadError(got); err != nil {
+		return "", err // the server stops
+	}
+	if got.Name.Local != want {
+		s.d.w.refute("%s does not get in: %s", s.d.name(), got)
+		return "", errors.New("refused")
+	}
+	answer, err := sasl.Decode(got.Text())
+	return string(answer), err
 }
 
 // begin opens the stream and reads the features.
@@ -164,6 +210,12 @@ func (s *session) writes() {
 	}
 }
 
+func (s *session) presence(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stanza(text, nil)
+}
+
 // send queues what is to be written.
 func (s *session) send(text string) {
 	select {
@@ -179,17 +231,20 @@ func (s *session) message(m *message) {
 	defer s.mu.Unlock()
 	s.sent = append(s.sent, m)
 	s.d.w.trace("%s writes %s", s.d.name(), m.id)
-	s.send(fmt.Sprintf("<message to='%s@localhost' type='chat' id='%s'><body>%[2]s</body><origin-id xmlns='urn:xmpp:sid:0' id='%[2]s'/></message>", m.to, m.id))
+	s.stanza(fmt.Sprintf("<message to='%s@localhost' type='chat' id='%s'><body>%[2]s</body><origin-id xmlns='urn:xmpp:sid:0' id='%[2]s'/></message>", m.to, m.id), m)
 }
 
-// ask pings the server: the result covers what was sent before.
+// ask pings the server: without stream management the result covers what was sent before.
 func (s *session) ask() (id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ids++
 	id = fmt.Sprintf("ping-%d", s.ids)
 	s.asked[id] = len(s.sent)
-	s.send("<iq type='get' to='localhost' id='" + id + "'><ping xmlns='urn:xmpp:ping'/></iq>")
+	s.stanza("<iq type='get' to='localhost' id='"+id+"'><ping xmlns='urn:xmpp:ping'/></iq>", nil)
+	if s.managed != nil {
+		s.send("<r xmlns='urn:xmpp:sm:3'/>")
+	}
 	return id
 }
 
@@ -202,8 +257,8 @@ func (s *session) query(after string) {
 	if after != "" {
 		after = "<after>" + after + "</after>"
 	}
-	s.send("<iq type='set' id='" + s.pages.query + "'><query xmlns='urn:xmpp:mam:2' queryid='" + s.pages.query +
-		"'><set xmlns='" + rsm.NS + "'><max>7</max>" + after + "</set></query></iq>")
+	s.stanza("<iq type='set' id='"+s.pages.query+"'><query xmlns='urn:xmpp:mam:2' queryid='"+s.pages.query+
+		"'><set xmlns='"+rsm.NS+"'><max>7</max>"+after+"</set></query></iq>", nil)
 }
 
 // reads is the reader.
@@ -224,9 +279,23 @@ func (s *session) reads() {
 }
 
 func (s *session) hear(el *xml.Element) {
+	if el.Name.Space == stream.NSManagement {
+		s.hearManagement(el)
+		return
+	}
 	st, err := stanza.Parse(el)
+	if err == nil && s.managed != nil {
+		s.d.mu.Lock()
+		if s.managed.on {
+			s.managed.got++
+		}
+		s.d.mu.Unlock()
+	}
 	switch {
 	case err != nil: // a stream error: the end follows
+		if shutdown(el) {
+			s.send("</stream:stream>")
+		}
 	case st.Kind == stanza.IQ:
 		s.hearIQ(st)
 	case st.Kind == stanza.Message:
@@ -245,6 +314,9 @@ func (s *session) hearIQ(st *stanza.Stanza) {
 		covered := s.sent[:s.asked[st.ID]]
 		delete(s.asked, st.ID)
 		s.mu.Unlock()
+		if s.managed != nil {
+			return
+		}
 		s.d.learn(accepted, "the answer to "+st.ID+" in "+s.label, covered...)
 	case strings.HasPrefix(st.ID, "page-"):
 		s.hearPage(st)
@@ -332,7 +404,11 @@ func (s *session) liveCopy(st *stanza.Stanza, how string) {
 			id = el.Attr("id")
 		}
 	}
-	s.d.got(st.Body(), id, s.label, how)
+	label := s.label
+	if s.managed != nil {
+		label = s.managed.label
+	}
+	s.d.got(st.Body(), id, label, how)
 	s.mu.Lock()
 	done := s.pages.done
 	if !done {
@@ -380,7 +456,12 @@ func (s *session) use(until time.Time) {
 		case n < 89:
 			s.leave()
 			return
-		case n < 92:
+		case n < 94:
+			s.mu.Lock()
+			s.lazy = !s.lazy
+			s.mu.Unlock()
+			s.count()
+		case n < 97:
 			s.d.w.trace("%s goes offline", s.d.name())
 			s.away()
 		}
@@ -392,7 +473,7 @@ func (s *session) away() {
 	s.mu.Lock()
 	s.pages.done = false
 	s.mu.Unlock()
-	s.send("<presence type='unavailable'/>")
+	s.presence("<presence type='unavailable'/>")
 	s.d.idle(3000)
 	s.arrive()
 }
@@ -402,10 +483,16 @@ func (s *session) drop() {
 	s.link.cut()
 	_ = s.conn.Close()
 	s.work.Wait()
+	if s.managed != nil {
+		s.managed.pages = s.pages
+	}
 }
 
 // leave closes the stream in order and waits for the server's end.
 func (s *session) leave() {
+	s.d.mu.Lock()
+	s.d.managed = nil
+	s.d.mu.Unlock()
 	s.send("</stream:stream>")
 	select {
 	case <-s.done:
@@ -417,6 +504,10 @@ func (s *session) leave() {
 // settle returns true once there is nothing more to read, false when the session has broken.
 func (s *session) settle(until time.Time) bool {
 	quiet, heard := 0, -1
+	s.mu.Lock()
+	s.lazy = false
+	s.mu.Unlock()
+	s.count()
 	for quiet < 3 && time.Now().Before(until) {
 		id := s.ask()
 		select {

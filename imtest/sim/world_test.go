@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -36,6 +37,8 @@ type plan struct {
 type world struct {
 	plan    plan
 	disk    *disk
+	keys    map[string]keys
+	resume  int       // seconds that a session outlives its connection
 	end     time.Time // when nothing more happens to anybody
 	devices []*device
 	runs    sync.WaitGroup // of servers
@@ -74,9 +77,11 @@ func (w *world) refute(format string, args ...any) {
 func stamp() string { return time.Now().UTC().Format("04:05.000 ") }
 
 // settings are those of every server: no rates, since time is not real here.
-func settings() (config.Config, error) {
+func settings(resume int) (config.Config, error) {
 	args := map[string]config.Arg{}
-	for key, value := range map[string]string{"auth.iterations": "4096", "limits.rates": "false", "data": "/nowhere"} {
+	for key, value := range map[string]string{
+		"auth.iterations": "4096", "limits.rates": "false", "data": "/nowhere", "resume_time": strconv.Itoa(resume),
+	} {
 		args[key] = config.Arg{Text: value, Name: key}
 	}
 	c, err := config.Load(config.Sources{Args: args})
@@ -86,11 +91,17 @@ func settings() (config.Config, error) {
 	return c, err
 }
 
-// prepare makes the accounts, once for all seeds, and returns what that left on the disk.
-func prepare(t *testing.T) [][]store.Op {
+// base is what all seeds begin with.
+type base struct {
+	batches [][]store.Op // on the disk
+	keys    map[string]keys
+}
+
+// prepare makes the accounts, once for all seeds.
+func prepare(t *testing.T) base {
 	t.Helper()
 	e := &recorder{Engine: memory.New()}
-	c, err := settings()
+	c, err := settings(600)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,16 +110,19 @@ func prepare(t *testing.T) [][]store.Op {
 	if err != nil {
 		t.Fatal(err)
 	}
+	b := base{keys: map[string]keys{}}
 	for _, name := range people {
 		if _, err := srv.Accounts().Add(ctx, name, password); err != nil {
 			t.Fatal(err)
 		}
+		b.keys[name] = makeKeys(t, srv.Accounts().Credentials(name))
 	}
 	stop()
 	if err := srv.Serve(ctx); err != nil {
 		t.Fatal(err)
 	}
-	return e.batches
+	b.batches = e.batches
+	return b
 }
 
 // run is one server, from its start to its end.
@@ -144,7 +158,7 @@ func (w *world) boot(r *rand.Rand) {
 }
 
 func (w *world) start(r *rand.Rand) (*run, error) {
-	c, err := settings()
+	c, err := settings(w.resume)
 	if err != nil {
 		return nil, err
 	}
@@ -325,6 +339,7 @@ func (w *world) event(r *rand.Rand) {
 func (w *world) live(seed uint64) {
 	w.end = time.Now().Add(90 * time.Second)
 	w.messages = map[string]*message{}
+	w.resume = []int{5, 20, 600, 600}[seed%4]
 	w.devices = devices(w, seed)
 	var all sync.WaitGroup
 	for _, d := range w.devices {
