@@ -56,6 +56,7 @@ type device struct {
 	copies  []copied            // all that came with an id
 	managed *managed            // the stream that can be resumed, nil when there is none
 	known   string              // stanza-id up to which there is no gap; "": from the beginning
+	away    int                 // how often it was unavailable within a session
 	notes   map[string]struct{} // what was refuted already
 }
 
@@ -152,6 +153,8 @@ func (d *device) got(text, id, session, how string) {
 	case m.to != d.account && m.from.account != d.account:
 		d.w.refute("%s was given what is not for it: %s", d.name(), m.id)
 		return
+	case how == "live" && m.from.account == d.account:
+		d.w.refute("%s was given its own account's %s as if it were for it", d.name(), m.id)
 	case id == "":
 		d.w.refute("%s was given %s (%s) without a stanza-id", d.name(), m.id, how)
 	}
@@ -167,6 +170,9 @@ func (d *device) got(text, id, session, how string) {
 		return
 	}
 	session = fmt.Sprintf("%s, after %d crashes", session, d.w.epoch())
+	if d.carbons || !d.managing { // while away it had copies, or what was being written then
+		session += fmt.Sprintf(", away %d times", d.away)
+	}
 	before := d.fresh[how+" "+m.id]
 	d.fresh[how+" "+m.id] = session
 	if before == session {

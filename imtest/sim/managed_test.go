@@ -81,9 +81,6 @@ func (s *session) resume(x *managed) (bool, error) {
 		return true, nil
 	case el.Name.Local == "failed":
 		s.d.w.trace("%s cannot go on with the %s: %s", s.d.name(), x.label, el)
-		s.d.mu.Lock()
-		s.d.managed = nil
-		s.d.mu.Unlock()
 		if el.Attr("h") == "" {
 			return false, nil
 		}

@@ -184,6 +184,9 @@ func (s *session) begin() error {
 }
 
 func (s *session) bind() error {
+	s.d.mu.Lock()
+	s.d.managed = nil
+	s.d.mu.Unlock()
 	err := s.conn.Write([]byte("<iq type='set' id='bind'><bind xmlns='" + stream.NSBind + "'><resource>" + s.d.resource + "</resource></bind></iq>"))
 	if err != nil {
 		return err
@@ -473,6 +476,9 @@ func (s *session) away() {
 	s.mu.Lock()
 	s.pages.done = false
 	s.mu.Unlock()
+	s.d.mu.Lock()
+	s.d.away++
+	s.d.mu.Unlock()
 	s.presence("<presence type='unavailable'/>")
 	s.d.idle(3000)
 	s.arrive()

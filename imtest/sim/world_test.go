@@ -46,7 +46,7 @@ type world struct {
 	mu       sync.Mutex
 	now      *run                // the server that takes connections, nil while there is none; this and all below is guarded by mu
 	boots    int                 // how many servers have run
-	crashes  int                 // how many of them were killed
+	crashes  int                 // how many of them did not end in order
 	messages map[string]*message // by id
 	wrong    []string
 	story    []string // what happened, for whoever has to understand a failure
@@ -249,6 +249,11 @@ func (w *world) stopServer(n *run, calm bool) {
 	if calm && (n.err != nil && !broke || time.Since(began) > orderly) {
 		w.refute("the server needed %v to stop in order: %v", time.Since(began), n.err)
 	}
+	if n.err != nil {
+		w.mu.Lock()
+		w.crashes++
+		w.mu.Unlock()
+	}
 	w.note("the server has stopped: %v", n.err)
 }
 
@@ -287,6 +292,7 @@ func (w *world) fell(r *rand.Rand) {
 	w.note("the server has stopped: %v", n.err)
 	w.mu.Lock()
 	w.now = nil
+	w.crashes++
 	w.mu.Unlock()
 	w.pause(r)
 	w.boot(r)
