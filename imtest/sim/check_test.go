@@ -87,6 +87,8 @@ func (w *world) checkMessage(m *message, kept map[place][]string) {
 		w.refute("%s is %d times in its author's archive and %d times in its reader's", m.id, author, reader)
 	case author > 1:
 		w.refute("%s is %d times in the archives", m.id, author)
+	case m.state == handled && author == 0 && w.disk.wasFull(m.born, m.known):
+		// It was refused, and the error was lost with the connection, or with the server: see handled.
 	case (m.state == accepted || m.state == handled) && author == 0:
 		w.refute("%s was accepted (%s), and is in no archive", m.id, m.how)
 	case m.state == refused && author != 0:

@@ -24,9 +24,11 @@ type message struct {
 	from *device
 	to   string // account
 	n    int    // grows with every message of this device to this account
+	born time.Time
 
-	state state  // guarded by from.mu
-	how   string // how its sender knows; guarded by from.mu
+	state state     // guarded by from.mu
+	how   string    // how its sender knows; guarded by from.mu
+	known time.Time // since when; likewise
 }
 
 // copied is one copy of a message that a device was given.
@@ -133,7 +135,7 @@ func (d *device) write() *message {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.count[to]++
-	m := &message{id: fmt.Sprintf("%s-%s-%d", d.name(), to, d.count[to]), from: d, to: to, n: d.count[to]}
+	m := &message{id: fmt.Sprintf("%s-%s-%d", d.name(), to, d.count[to]), from: d, to: to, n: d.count[to], born: time.Now()}
 	d.sent = append(d.sent, m)
 	d.w.mu.Lock()
 	d.w.messages[m.id] = m
@@ -170,12 +172,13 @@ func (d *device) got(text, id, session, how string) {
 		return
 	}
 	session = fmt.Sprintf("%s, after %d crashes", session, d.w.epoch())
-	if d.carbons || !d.managing { // while away it had copies, or what was being written then
+	if !d.managing { // what was being written when it went away comes again
 		session += fmt.Sprintf(", away %d times", d.away)
 	}
 	before := d.fresh[how+" "+m.id]
 	d.fresh[how+" "+m.id] = session
-	if before == session {
+	copied := d.carbons && d.away > 0 // while it was away it had copies, which are sent again as they are in the Log
+	if before == session && !copied {
 		d.w.refute("%s was given %s twice in %s", d.name(), m.id, session)
 	}
 	way := how + " " + m.from.name() + " " + m.to
@@ -193,11 +196,11 @@ func (d *device) learn(s state, how string, list ...*message) {
 	for _, m := range list {
 		switch {
 		case m.state == unknown:
-			m.state, m.how = s, stamp()+how
+			m.state, m.how, m.known = s, stamp()+how, time.Now()
 		case m.state == handled && s == refused: // the error was still on its way when the connection broke
-			m.state, m.how = s, stamp()+how
+			m.state, m.how, m.known = s, stamp()+how, time.Now()
 		case m.state == handled && s == accepted:
-			m.state, m.how = s, stamp()+how
+			m.state, m.how, m.known = s, stamp()+how, time.Now()
 		case m.state == accepted && s == refused:
 			d.w.refute("%s was accepted (%s) and then refused (%s)", m.id, m.how, how)
 		}

@@ -24,6 +24,7 @@ type disk struct {
 
 	mu   sync.Mutex
 	full time.Time     // guarded by mu: until then there is no room
+	days []time.Time   // guarded by mu: when there was none: from, until, from, until …
 	slow time.Time     // guarded by mu: until then reads take their time
 	hang time.Duration // guarded by mu: how long the next commit takes in addition
 	fail bool          // guarded by mu: the next commit fails for good
@@ -47,6 +48,26 @@ func (d *disk) set(f func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	f()
+}
+
+// fill leaves no room on the disk for so long.
+func (d *disk) fill(long time.Duration) {
+	d.set(func() {
+		d.full = time.Now().Add(long)
+		d.days = append(d.days, time.Now(), d.full)
+	})
+}
+
+// wasFull tells whether there was no room at some time between two, or just before: the store finds room a little later.
+func (d *disk) wasFull(from, until time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := 0; i < len(d.days); i += 2 {
+		if d.days[i].Before(until) && d.days[i+1].Add(time.Second).After(from) {
+			return true
+		}
+	}
+	return false
 }
 
 // mount is the disk as one run of a server uses it, until the machine crashes.

@@ -320,7 +320,7 @@ func (w *world) event(r *rand.Rand) {
 		w.boot(r)
 	case 5:
 		w.note("the disk is full for %v", long)
-		d.set(func() { d.full = time.Now().Add(long) })
+		d.fill(long)
 	case 6:
 		w.note("the disk stalls")
 		d.set(func() { d.hang = 30 * time.Second })
