@@ -206,3 +206,15 @@ func (d *device) learn(s state, how string, list ...*message) {
 		}
 	}
 }
+
+// unsure are the messages of which the device does not know what has become of them.
+func (d *device) unsure() (list []*message) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, m := range d.sent {
+		if m.state == unknown {
+			list = append(list, m)
+		}
+	}
+	return list
+}

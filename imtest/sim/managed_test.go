@@ -85,11 +85,6 @@ func (s *session) resume(x *managed) (bool, error) {
 			return false, nil
 		}
 		s.d.acknowledged(x, number(el), handled, el.String())
-		for _, q := range x.wait { // not handled, so they are written once more, before anything else
-			if q.m != nil {
-				s.again = append(s.again, q.m)
-			}
-		}
 		return false, nil
 	}
 	return false, fmt.Errorf("resume: %s", el)

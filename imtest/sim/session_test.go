@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -26,9 +27,8 @@ type session struct {
 	work  sync.WaitGroup
 
 	// fixed when reading begins
-	managed *managed   // nil: without stream management
-	resumed bool       // this connection goes on with what an earlier one began
-	again   []*message // what the server has surely not handled of an earlier stream
+	managed *managed // nil: without stream management
+	resumed bool     // this connection goes on with what an earlier one began
 
 	mu    sync.Mutex
 	hold  time.Time // nothing is read until then; this and all below is guarded by mu
@@ -76,7 +76,7 @@ func (d *device) connect(faults bool) (*session, error) {
 	return s, nil
 }
 
-// start is how a new session begins.
+// start is how a new session begins: with what may not have arrived, once more.
 func (s *session) start() {
 	if s.d.managing {
 		s.enable()
@@ -86,7 +86,7 @@ func (s *session) start() {
 		s.stanza("<iq type='set' id='carbons'><enable xmlns='urn:xmpp:carbons:2'/></iq>", nil)
 	}
 	s.mu.Unlock()
-	for _, m := range s.again {
+	for _, m := range s.d.unsure() {
 		s.message(m)
 	}
 	s.arrive()
@@ -95,6 +95,7 @@ func (s *session) start() {
 // goOn is how a resumed session begins: with what the server has not handled.
 func (s *session) goOn() {
 	s.d.mu.Lock()
+	s.managed.wait = slices.DeleteFunc(s.managed.wait, func(q queued) bool { return q.m != nil && q.m.state == refused })
 	wait, known := s.managed.wait, s.d.known
 	s.d.mu.Unlock()
 	for _, q := range wait {
