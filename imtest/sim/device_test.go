@@ -50,14 +50,15 @@ type device struct {
 	r *rand.Rand // owned by live, then by rest
 
 	mu      sync.Mutex
-	count   map[string]int      // messages written, by recipient; this and all below is guarded by mu
-	sent    []*message          // in order
-	seen    map[string]string   // messages to or from this account that came, and how first
-	fresh   map[string]string   // messages that came live: in which session
-	last    map[string]int      // highest number that came live, by sender and recipient
-	copies  []copied            // all that came with an id
-	managed *managed            // the stream that can be resumed, nil when there is none
-	known   string              // stanza-id up to which there is no gap; "": from the beginning
+	count   map[string]int    // messages written, by recipient; this and all below is guarded by mu
+	sent    []*message        // in order
+	seen    map[string]string // messages to or from this account that came, and how first
+	fresh   map[string]string // messages that came live: in which session
+	last    map[string]int    // highest number that came live, by sender and recipient
+	copies  []copied          // all that came with an id
+	managed *managed          // the stream that can be resumed, nil when there is none
+	known   string            // stanza-id up to which there is no gap; "": from the beginning
+	ids     int
 	away    int                 // how often it was unavailable within a session
 	notes   map[string]struct{} // what was refuted already
 }
@@ -171,7 +172,6 @@ func (d *device) got(text, id, session, how string) {
 	if session == "" {
 		return
 	}
-	session = fmt.Sprintf("%s, after %d crashes", session, d.w.epoch())
 	if !d.managing { // what was being written when it went away comes again
 		session += fmt.Sprintf(", away %d times", d.away)
 	}
@@ -182,7 +182,7 @@ func (d *device) got(text, id, session, how string) {
 		d.w.refute("%s was given %s twice in %s", d.name(), m.id, session)
 	}
 	way := how + " " + m.from.name() + " " + m.to
-	if first && m.n < d.last[way] {
+	if first && m.n < d.last[way] && !copied && !d.w.disk.wasFull(m.born, time.Now()) { // see readArchive
 		d.w.refute("%s was given %s after number %d", d.name(), m.id, d.last[way])
 	}
 	d.last[way] = max(d.last[way], m.n)
@@ -217,4 +217,12 @@ func (d *device) unsure() (list []*message) {
 		}
 	}
 	return list
+}
+
+// number is one that no other request of the device has.
+func (d *device) number() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.ids++
+	return d.ids
 }

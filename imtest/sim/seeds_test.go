@@ -88,3 +88,20 @@ func simulate(t *testing.T, seed uint64, b base, p plan) *world {
 	synctest.Test(t, func(*testing.T) { w.live(seed) })
 	return w
 }
+
+// TestSeedsSeeLoss proves that TestSeeds can fail: of a server that shows what is not yet on its disk, and of a disk that
+// says it has kept what it has not, some crash tells.
+func TestSeedsSeeLoss(t *testing.T) {
+	b := prepare(t)
+	for name, p := range map[string]plan{"unheld": {unheld: true}, "a disk that lies": {lies: true}} {
+		t.Run(name, func(t *testing.T) {
+			for seed := range uint64(20) {
+				if w := simulate(t, seed, b, p); len(w.wrong) > 0 {
+					t.Logf("seed %d: %d violations, for example: %s", seed, len(w.wrong), w.wrong[0])
+					return
+				}
+			}
+			t.Fatal("20 seeds, and nothing was lost")
+		})
+	}
+}

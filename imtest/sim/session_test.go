@@ -18,13 +18,14 @@ import (
 
 // session is one connection of a device. Its goroutines are a reader and a writer, for which drop waits.
 type session struct {
-	d     *device
-	link  *link
-	conn  *stream.Conn
-	label string
-	done  chan struct{} // closed when nothing more is read
-	out   chan string   // to the writer
-	work  sync.WaitGroup
+	d       *device
+	link    *link
+	conn    *stream.Conn
+	label   string
+	crashes int           // before it: after one more, things may come again that were there before
+	done    chan struct{} // closed when nothing more is read
+	out     chan string   // to the writer
+	work    sync.WaitGroup
 
 	// fixed when reading begins
 	managed *managed // nil: without stream management
@@ -36,7 +37,6 @@ type session struct {
 	sent  []*message
 	asked map[string]int // pings that wait for their answer: how many of sent it covers
 	heard int            // messages that came, of whatever kind
-	ids   int
 	pages pages
 }
 
@@ -51,12 +51,12 @@ type pages struct {
 
 // connect signs in and binds. faults: the network is bad.
 func (d *device) connect(faults bool) (*session, error) {
-	l, nc, err := d.w.dial(d.r, faults)
+	l, nc, crashes, err := d.w.dial(d.r, faults)
 	if err != nil {
 		return nil, err
 	}
 	s := &session{
-		d: d, link: l, conn: stream.New(nc, xml.Limits{}), label: "session " + strings.TrimSpace(stamp()),
+		d: d, link: l, crashes: crashes, conn: stream.New(nc, xml.Limits{}), label: "session " + strings.TrimSpace(stamp()),
 		done: make(chan struct{}), out: make(chan string, 1<<11), asked: map[string]int{}, pages: pages{given: map[string]bool{}},
 	}
 	_ = s.conn.SetReadDeadline(time.Now().Add(time.Minute))
@@ -103,6 +103,7 @@ func (s *session) goOn() {
 	}
 	s.mu.Lock()
 	s.pages = s.managed.pages
+	s.pages.query = ""
 	done := s.pages.done
 	s.mu.Unlock()
 	if s.d.archive && !done { // answers may be lost
@@ -242,8 +243,7 @@ func (s *session) message(m *message) {
 func (s *session) ask() (id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ids++
-	id = fmt.Sprintf("ping-%d", s.ids)
+	id = fmt.Sprintf("ping-%d", s.d.number())
 	s.asked[id] = len(s.sent)
 	s.stanza("<iq type='get' to='localhost' id='"+id+"'><ping xmlns='urn:xmpp:ping'/></iq>", nil)
 	if s.managed != nil {
@@ -256,8 +256,7 @@ func (s *session) ask() (id string) {
 func (s *session) query(after string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ids++
-	s.pages.query = fmt.Sprintf("page-%d", s.ids)
+	s.pages.query = fmt.Sprintf("page-%d", s.d.number())
 	if after != "" {
 		after = "<after>" + after + "</after>"
 	}
@@ -412,7 +411,7 @@ func (s *session) liveCopy(st *stanza.Stanza, how string) {
 	if s.managed != nil {
 		label = s.managed.label
 	}
-	s.d.got(st.Body(), id, label, how)
+	s.d.got(st.Body(), id, fmt.Sprintf("%s, after %d crashes", label, s.crashes), how)
 	s.mu.Lock()
 	done := s.pages.done
 	if !done {

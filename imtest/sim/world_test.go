@@ -45,7 +45,6 @@ type world struct {
 
 	mu       sync.Mutex
 	now      *run                // the server that takes connections, nil while there is none; this and all below is guarded by mu
-	boots    int                 // how many servers have run
 	crashes  int                 // how many of them did not end in order
 	messages map[string]*message // by id
 	wrong    []string
@@ -132,8 +131,11 @@ type run struct {
 	stop  context.CancelFunc // in order
 	base  context.Context    // of the connections; ends after the server
 	ended chan struct{}
-	err   error     // of Serve; read after ended, like at
-	at    time.Time // when it returned
+
+	crashes int // of servers before this one; fixed once it takes connections
+
+	err error     // of Serve; read after ended, like at
+	at  time.Time // when it returned
 
 	mu    sync.Mutex
 	links []*link // guarded by mu
@@ -147,7 +149,7 @@ func (w *world) boot(r *rand.Rand) {
 		if err == nil {
 			w.mu.Lock()
 			w.now = n
-			w.boots++
+			n.crashes = w.crashes
 			w.mu.Unlock()
 			w.note("the server is up")
 			return
@@ -210,28 +212,21 @@ func (w *world) crash(n *run) {
 var errRefused = errors.New("connection refused")
 
 // dial connects to the server that runs, if one does.
-func (w *world) dial(r *rand.Rand, faults bool) (*link, net.Conn, error) {
+func (w *world) dial(r *rand.Rand, faults bool) (l *link, near net.Conn, crashes int, err error) {
 	n := w.server()
 	l, near, far := newLink(r, faults)
 	if n == nil {
-		return nil, nil, errRefused
+		return nil, nil, 0, errRefused
 	}
 	n.mu.Lock()
 	if n.dead {
 		n.mu.Unlock()
-		return nil, nil, errRefused
+		return nil, nil, 0, errRefused
 	}
 	n.links = append(n.links, l)
 	n.mu.Unlock()
 	n.srv.Clients().Carry(n.base, far, c2s.Insecure)
-	return l, near, nil
-}
-
-// epoch counts crashes: after one more, things may come again that were there before.
-func (w *world) epoch() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.crashes
+	return l, near, n.crashes, nil
 }
 
 // orderly is how long a server may take to stop when the disk works.
