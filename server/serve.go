@@ -54,6 +54,9 @@ type door struct {
 
 // openDoors opens all listeners for clients.
 func (s *Server) openDoors(ctx context.Context) error {
+	if s.carried {
+		return nil
+	}
 	c := s.config
 	addresses, asked := c.Addresses()
 	var err error
