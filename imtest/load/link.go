@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"parley/imtest/history"
+	"parley/xmpp/stanza"
 	"parley/xmpp/stream"
 	"parley/xmpp/xml"
 )
@@ -47,6 +48,11 @@ func (l *link) run(d *device) {
 			el, err := l.stream.Read()
 			if err != nil {
 				return
+			}
+			if el.Name.Space == stanza.NSClient {
+				d.mu.Lock()
+				d.seen++ // what came, whatever is made of it: a server with a fault counts right
+				d.mu.Unlock()
 			}
 			list := []*xml.Element{el}
 			if d.o.Between != nil {

@@ -46,7 +46,11 @@ func (d *device) say(n int) {
 	}
 	if d.managed {
 		d.line.write("<r xmlns='" + nsSM + "'/>")
+		return
 	}
+	d.ids++
+	id := fmt.Sprintf("p%d", d.ids)
+	d.push(d.line, written{id: id, text: "<iq type='get' to='localhost' id='" + id + "'><ping xmlns='" + nsPing + "'/></iq>"})
 }
 
 // again sends once more what is not counted, as a client does that has lost patience.

@@ -11,6 +11,9 @@ import (
 	"parley/xmpp/xml"
 )
 
+// errUnknown says that the archive does not know the id to read on from.
+var errUnknown = errors.New("the archive does not know this id")
+
 // walk reads the device's archive from behind the id 'after' to its end, by pages of max. It returns the last id.
 func (d *device) walk(ctx context.Context, after string, max int, audit bool) (string, error) {
 	d.mu.Lock()
@@ -34,6 +37,9 @@ func (d *device) walk(ctx context.Context, after string, max int, audit bool) (s
 		if f == nil {
 			d.note(history.Event{Kind: history.Page, Query: query, After: after, Audit: audit, Text: fin.String()})
 			d.mu.Unlock()
+			if e := fin.Child(stanza.NSClient, "error"); e != nil && e.Has(stanza.NSStanzas, string(stanza.ItemNotFound)) {
+				return after, errUnknown
+			}
 			return after, fmt.Errorf("read the archive: %s", fin)
 		}
 		d.note(history.Event{Kind: history.Page, Query: query, After: after, Asked: asked, All: all, Audit: audit})
@@ -72,6 +78,9 @@ func (d *device) catchUp(ctx context.Context) error {
 	after := d.synced
 	d.mu.Unlock()
 	last, err := d.walk(ctx, after, 20, false)
+	if errors.Is(err, errUnknown) { // the history says so; a client begins from the beginning
+		last, err = d.walk(ctx, "", 20, false)
+	}
 	if err != nil {
 		return err
 	}
