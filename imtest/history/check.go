@@ -72,6 +72,7 @@ type message struct {
 	open    int           // tries of which the server has not said that it does not have them
 	known   time.Duration // when somebody had reason to take it for accepted; < 0: never
 	how     string
+	counted bool // by the server, to its client
 	refused bool
 }
 
@@ -91,15 +92,17 @@ type session struct {
 	ready   time.Duration // < 0: never
 	got     []receipt
 	resumes []time.Duration
-	lost    bool // without a connection at the moment
+	since   time.Duration // of the connection
+	lost    bool          // without a connection at the moment
 	over    bool
 }
 
 // receipt is one message that came on a session.
 type receipt struct {
-	msg Msg
-	via Via
-	at  time.Duration
+	msg   Msg
+	via   Via
+	at    time.Duration
+	since time.Duration // when its connection began
 }
 
 // device is what one device has, of whatever session.
@@ -137,7 +140,7 @@ func (w *world) add(e Event) {
 			m.refused = true
 		}
 	case Bound:
-		s := &session{number: e.Session, client: e.Client, ready: -1}
+		s := &session{number: e.Session, client: e.Client, ready: -1, since: e.At}
 		w.sessions[e.Session], w.list = s, append(w.list, s)
 		w.device(e.Client).live = s
 		w.returns = append(w.returns, e)
@@ -161,7 +164,7 @@ func (w *world) during(s *session, e Event) {
 	case Ack:
 		w.count(s, e, "<a/>")
 	case Resumed:
-		s.lost = false
+		s.lost, s.since = false, e.At
 		s.resumes = append(s.resumes, e.At)
 		w.returns = append(w.returns, e)
 		w.count(s, e, "<resumed/>")
@@ -177,6 +180,7 @@ func (w *world) during(s *session, e Event) {
 		}
 	case Receive:
 		w.receive(s, e)
+	case Presence: // no sentence is about it; tests of their own count it
 	case Lost:
 		s.lost = true
 	case Left:
@@ -215,7 +219,8 @@ func (w *world) count(s *session, e Event, where string) {
 	}
 	for _, m := range s.slots[s.acked:e.H] {
 		if m != nil {
-			m.know(e.At, "counted by "+where+" in session of "+s.client)
+			m.know(e.At, "counted by "+where)
+			m.counted = true
 		}
 	}
 	s.acked = e.H
@@ -239,7 +244,7 @@ func (w *world) receive(s *session, e Event) {
 	if m := w.messages[e.Msg]; m != nil {
 		m.know(e.At, "shown to "+e.Client)
 		w.device(e.Client).has[e.Msg] = true
-		s.got = append(s.got, receipt{msg: e.Msg, via: e.Via, at: e.At})
+		s.got = append(s.got, receipt{msg: e.Msg, via: e.Via, at: e.At, since: s.since})
 	}
 }
 

@@ -27,18 +27,19 @@ const (
 	Start Kind = "start" // it accepts connections again
 	Quiet Kind = "quiet" // of a client: everybody has done, and it has read all that there is for it
 
-	Bound   Kind = "bound"   // a new session
-	Ready   Kind = "ready"   // it is available, has asked for copies, and an answer has covered both
-	Send    Kind = "send"    // a stanza was written, as number N of the session; with Msg, when it is a message
-	Ack     Kind = "ack"     // the server has counted up to H
-	Resumed Kind = "resumed" // the session goes on on a new connection; the server has counted up to H, the client Seen
-	Failed  Kind = "failed"  // the session is over, and was not to be; H < 0: the server did not say
-	Refused Kind = "refused" // Msg came back as an error
-	Receive Kind = "receive" // Msg came live or from the outbox
-	Lost    Kind = "lost"    // the connection is gone, the session may go on
-	Left    Kind = "left"    // the client ended the session, or gave it up by binding anew
-	Entry   Kind = "entry"   // one message of an archive, in answer to Query
-	Page    Kind = "page"    // the end of a page: Query asked for what comes after After
+	Bound    Kind = "bound"    // a new session
+	Ready    Kind = "ready"    // it is available, has asked for copies, and an answer has covered both
+	Send     Kind = "send"     // a stanza was written, as number N of the session; with Msg, when it is a message
+	Ack      Kind = "ack"      // the server has counted up to H
+	Resumed  Kind = "resumed"  // the session goes on on a new connection; the server has counted up to H, the client Seen
+	Failed   Kind = "failed"   // the session is over, and was not to be; H < 0: the server did not say
+	Refused  Kind = "refused"  // Msg came back as an error
+	Receive  Kind = "receive"  // Msg came live or from the outbox
+	Presence Kind = "presence" // somebody came, changed or went, says Text
+	Lost     Kind = "lost"     // the connection is gone, the session may go on
+	Left     Kind = "left"     // the client ended the session, or gave it up by binding anew
+	Entry    Kind = "entry"    // one message of an archive, in answer to Query
+	Page     Kind = "page"     // the end of a page: Query asked for what comes after After
 )
 
 // Via says in which form a message came.

@@ -23,18 +23,19 @@ func (w *world) repeated(s *session) {
 		msg Msg
 		via Via
 	}
-	before := make(map[key]time.Duration, len(s.got))
+	before := make(map[key]receipt, len(s.got))
 	for _, r := range s.got {
 		k := key{r.msg, r.via}
-		at, again := before[k]
+		b, again := before[k]
 		if !again {
-			before[k] = r.at
+			before[k] = r
 			continue
 		}
+		// A crash is seen late: what the connection still brought after it was sent before it.
 		switch {
-		case !between(w.crashes, at, r.at):
+		case !between(w.crashes, b.since, r.at):
 			w.fail(P13, "%s got %q again in session %d, and the server had not crashed", s.client, r.msg, s.number)
-		case !between(w.crashes, at, at+checkpoint):
+		case !between(w.crashes, b.since, b.at+checkpoint):
 			w.fail(P13, "%s got %q again in session %d, which it had more than %v before the crash", s.client, r.msg, s.number, checkpoint)
 		}
 	}

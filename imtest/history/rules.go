@@ -72,14 +72,14 @@ func (w *world) accounting() {
 			}
 			continue
 		}
-		if d := w.devices[m.Client()]; m.known >= 0 || m.open == 0 || d == nil || !d.quiet {
+		if d := w.devices[m.Client()]; m.counted || m.open == 0 || d == nil || !d.quiet {
 			continue
 		}
 		sentence := P9
 		if after(w.stops, m.first) {
 			sentence = P14
 		}
-		w.fail(sentence, "%q was sent %d times, and neither counted nor refused", m.Msg, m.tries)
+		w.fail(sentence, "%q was sent %d times, and is neither counted nor refused", m.Msg, m.tries)
 	}
 }
 

@@ -127,6 +127,8 @@ func (d *device) take(l *link, el *xml.Element) {
 		d.push(l, written{text: st.Fail(stanza.Bad(stanza.ServiceUnavailable, "")).String()})
 	case st.Kind == stanza.Message:
 		d.message(st)
+	default:
+		d.note(history.Event{Kind: history.Presence, Text: st.From.String() + " " + st.Type})
 	}
 }
 

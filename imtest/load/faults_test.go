@@ -3,7 +3,6 @@ package load_test
 import (
 	"context"
 	"net"
-	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -42,7 +41,7 @@ func run(t *testing.T, x setup) []history.Violation {
 	defer cancel()
 	g := load.New(x.load)
 	defer g.Close()
-	if err := g.Talk(ctx); err != nil {
+	if err := g.Talk(ctx, nil); err != nil {
 		t.Fatal(err)
 	}
 	if x.crash {
@@ -172,6 +171,17 @@ func isOrigin(el *xml.Element) bool {
 	return el.Name.Space == stanza.NSID && el.Name.Local == "origin-id"
 }
 
+func wanted(t *testing.T, f fault, found []history.Violation) {
+	t.Helper()
+	for _, v := range found {
+		if v.Sentence == f.want {
+			t.Logf("found: %s", v)
+			return
+		}
+	}
+	t.Errorf("%s was not found; found: %.2000v", f.want, found)
+}
+
 // TestFaults: each fault that is planted in the server is found, by the rule of the sentence that it breaks.
 func TestFaults(t *testing.T) {
 	for _, f := range faults() {
@@ -179,10 +189,7 @@ func TestFaults(t *testing.T) {
 			t.Parallel()
 			x := fresh()
 			f.plant(&x)
-			found := run(t, x)
-			if !slices.ContainsFunc(found, func(v history.Violation) bool { return v.Sentence == f.want }) {
-				t.Errorf("not found: %s; found: %v", f.want, found)
-			}
+			wanted(t, f, run(t, x))
 		})
 	}
 }

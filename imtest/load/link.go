@@ -22,10 +22,9 @@ type link struct {
 	done   chan struct{} // closed when nothing more is read
 	work   sync.WaitGroup
 
-	mu     sync.Mutex
-	queue  []byte // guarded by mu
-	closed bool   // guarded by mu
-	kick   chan struct{}
+	mu    sync.Mutex
+	queue []byte // guarded by mu
+	kick  chan struct{}
 }
 
 // write puts text behind what is to be written.
@@ -59,16 +58,20 @@ func (l *link) run(d *device) {
 				list = d.o.Between(d.name, el)
 			}
 			for _, el := range list {
+				if stream.ReadError(el) != nil {
+					l.write("</stream:stream>") // as RFC 6120 §4.4 has it; after system-shutdown, the session goes on
+					continue
+				}
 				d.take(l, el)
 			}
 		}
 	})
 	l.work.Go(func() {
-		for {
+		for over := false; !over; {
 			select {
 			case <-l.kick:
 			case <-l.done:
-				return
+				over = true
 			}
 			l.mu.Lock()
 			p := l.queue

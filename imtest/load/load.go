@@ -62,7 +62,7 @@ func Accounts(pairs int) []string {
 func Run(ctx context.Context, o Options) error {
 	g := New(o)
 	defer g.Close()
-	if err := g.Talk(ctx); err != nil {
+	if err := g.Talk(ctx, nil); err != nil {
 		return err
 	}
 	return g.Finish(ctx)
@@ -111,9 +111,9 @@ func (g *Group) Connect(ctx context.Context) error {
 	return g.each(func(d *device) error { return d.online(ctx) })
 }
 
-// Talk is what everybody does for Rounds.
-func (g *Group) Talk(ctx context.Context) error {
-	return g.each(func(d *device) error { return d.talk(ctx) })
+// Talk is what everybody does for Rounds, or until done is closed.
+func (g *Group) Talk(ctx context.Context, done <-chan struct{}) error {
+	return g.each(func(d *device) error { return d.talk(ctx, done) })
 }
 
 // Finish comes to the end: all is counted, all is received, the archives are read.

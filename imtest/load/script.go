@@ -9,9 +9,14 @@ import (
 	"parley/imtest/history"
 )
 
-// talk is the device's part while everybody talks.
-func (d *device) talk(ctx context.Context) error {
+// talk is the device's part while everybody talks: its rounds, or fewer, when done is closed before.
+func (d *device) talk(ctx context.Context, done <-chan struct{}) error {
 	for range d.o.Rounds {
+		select {
+		case <-done:
+			return nil
+		default:
+		}
 		if err := d.online(ctx); err != nil {
 			return err
 		}
@@ -98,13 +103,13 @@ func (d *device) halfClose() {
 // leave ends the session in order.
 func (d *device) leave() {
 	d.line.write("</stream:stream>")
-	d.forget(history.Event{Kind: history.Left})
 	select {
 	case <-d.line.done:
 	case <-time.After(d.o.Patience):
 	}
 	d.line.close()
 	d.line = nil
+	d.forget(history.Event{Kind: history.Left})
 }
 
 // takeOver resumes on a second connection while the first is still there, unread.

@@ -20,6 +20,11 @@ func (d *device) walk(ctx context.Context, after string, max int, audit bool) (s
 	d.query, d.audits, d.last = d.o.Recorder.NewQuery(), audit, after
 	query := d.query
 	d.mu.Unlock()
+	defer func() { // what comes after a resumption belongs to no walk
+		d.mu.Lock()
+		d.query = 0
+		d.mu.Unlock()
+	}()
 	for {
 		set := fmt.Sprintf("<max>%d</max>", max)
 		if after != "" {
