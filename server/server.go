@@ -260,7 +260,11 @@ func (s *Server) openHall(ctx context.Context, parts Parts) (err error) {
 		people.Extension(),
 		disco.New(s.hall, disco.Options{Timeout: func() int { return int(s.timeout.Load()) }, Contacts: disco.Contacts(c.Contact)}), // announces all of the above
 	}
-	if err := s.hall.Use(slices.Concat(parts.First, own, parts.Last)...); err != nil {
+	err = s.hall.Use(slices.Concat(parts.First, own, parts.Last)...)
+	if err == nil {
+		err = s.hall.Restore(ctx)
+	}
+	if err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
 	return nil
