@@ -199,7 +199,7 @@ func TestMsg(t *testing.T) {
 func TestLinear(t *testing.T) {
 	list := slices.Clone(opening)
 	var ms []Msg
-	for i := range 20_000 {
+	for i := range 5_000 {
 		m := NewMsg(anna, "bert", i+1)
 		ms = append(ms, m)
 		list = append(list, send(1, int64(i)+1, m), ack(1, int64(i)+1), Event{Kind: Receive, Client: bert, Session: 2, Msg: m, IDs: []string{id(m) + string(m)}})
