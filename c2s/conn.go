@@ -293,6 +293,6 @@ func (c *conn) watch() (stop func()) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	t = time.AfterFunc(c.set.Timeout, check)
+	t = time.AfterFunc(max(0, c.set.Timeout-time.Since(c.session.Seen())), check)
 	return func() { t.Stop() }
 }

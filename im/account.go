@@ -41,6 +41,7 @@ type Account struct {
 	draining bool           // guarded by mu: somebody routes the queue
 	turn     Delivery       // guarded by mu: the stanza whose turn it is; kept so that a turn allocates nothing
 	aim      []*Session     // guarded by mu: memory for turn.Targets
+	left     []string       // guarded by mu: resources of which nobody was told that they are gone
 	ended    []endedSession // guarded by mu: resumable sessions that are no more; what it holds is not changed
 }
 

@@ -97,6 +97,15 @@ func (s *Session) greetContacts(ctx context.Context) error {
 	return nil
 }
 
+// Queried says that the session's client has begun to read its archive: what is there by now, it is not sent as missed.
+func (s *Session) Queried() {
+	s.account.mu.Lock()
+	defer s.account.mu.Unlock()
+	if s.queried == 0 {
+		s.queried = s.account.last
+	}
+}
+
 // feeds are what a session is given by its writer as its outbox drains: the messages that it has missed.
 type feeds struct {
 	mu    sync.Mutex

@@ -118,13 +118,14 @@ func (o *outbox) start(durable store.Mark) (wake bool, ask store.Mark) {
 }
 
 // take moves everything durable to the front of spare and returns it with the highest Log id inside; nil when there
-// is nothing. With stream management the id is 0: what was written is not yet delivered.
-func (o *outbox) take(durable store.Mark, spare []byte) ([]byte, store.ID) {
+// is nothing. With stream management the id is 0, because what was written is not yet delivered, and hopeless says that the
+// client acknowledges nothing.
+func (o *outbox) take(durable store.Mark, spare []byte) (p []byte, id store.ID, hopeless bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	p, id := o.taken(durable, spare)
+	p, id = o.taken(durable, spare)
 	if o.acks == nil {
-		return p, id
+		return p, id, false
 	}
 	if p != nil {
 		o.acks.wrote(p)
@@ -133,9 +134,9 @@ func (o *outbox) take(durable store.Mark, spare []byte) ([]byte, store.ID) {
 		spare = spare[:0]
 	}
 	if p = o.acks.say(spare, durable); len(p) == 0 {
-		return nil, 0
+		return nil, 0, false
 	}
-	return p, 0
+	return p, 0, o.acks.hopeless()
 }
 
 // taken is take, but for the counting.

@@ -18,7 +18,7 @@ func (o *outbox) put(t *testing.T, text string, mark store.Mark, id store.ID) bo
 
 func (o *outbox) expect(t *testing.T, durable store.Mark, want string, wantID store.ID) {
 	t.Helper()
-	got, id := o.take(durable, nil)
+	got, id, _ := o.take(durable, nil)
 	if string(got) != want || id != wantID {
 		t.Errorf("with %d durable: took %q up to %d instead of %q up to %d", durable, got, id, want, wantID)
 	}

@@ -95,7 +95,9 @@ func (v *Server) carry(ctx context.Context, s *Session, j store.Journey, st *sta
 	defer j.End()
 	if st.Kind == stanza.Presence {
 		if st.To.IsZero() {
-			return s.setPresence(j, st)
+			err := s.setPresence(j, st)
+			s.announced(j)
+			return err
 		}
 		return s.sendPresence(st)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"parley/store"
 	"parley/xmpp/jid"
+	"parley/xmpp/stanza"
 )
 
 // keySessions is the KV key of an account's sessions that can be gone on with after a restart.
@@ -26,10 +27,11 @@ const (
 // repeats what was not counted is where it was.
 type record struct {
 	Name     string
-	Epoch    string   // of the store; after a restore from a backup clients know more than the server
-	At       store.ID // entries of the Log behind it may have higher counts
-	Sessions []sessionRecord
-	Ended    []endedSession `json:",omitempty"`
+	Epoch    string          // of the store; after a restore from a backup clients know more than the server
+	At       store.ID        // entries of the Log behind it may have higher counts
+	Sessions []sessionRecord `json:",omitempty"`
+	Others   []string        `json:",omitempty"` // resources that are available, and are gone after a restart
+	Ended    []endedSession  `json:",omitempty"`
 }
 
 type sessionRecord struct {
@@ -120,10 +122,13 @@ func (a *Account) save(j store.Journey, ahead *Session) error {
 	if owner, ok := a.srv.directory.Owner(a.jid.Local()); !ok || owner != a.owner {
 		return nil // removed
 	}
-	r := record{Name: a.jid.Local(), Epoch: a.srv.store.Epoch(), At: a.last, Ended: a.ended}
+	r := record{Name: a.jid.Local(), Epoch: a.srv.store.Epoch(), At: a.last, Ended: a.ended, Others: slices.Clone(a.left)}
 	var of []*Session
 	for _, s := range a.Sessions() {
-		if s.number != 0 {
+		switch {
+		case s.number == 0 && s.presence.Load() != nil:
+			r.Others = append(r.Others, s.jid.Resource())
+		case s.number != 0:
 			r.Sessions = append(r.Sessions, s.record(s == ahead))
 			of = append(of, s)
 		}
@@ -134,6 +139,9 @@ func (a *Account) save(j store.Journey, ahead *Session) error {
 	}
 	if err != nil {
 		return fmt.Errorf("im: keep sessions: %w", err)
+	}
+	for _, s := range a.Sessions() {
+		s.recorded = s.number == 0 && s.presence.Load() != nil
 	}
 	for i, s := range of {
 		c := &r.Sessions[i]
@@ -225,6 +233,7 @@ func (v *Server) Restore(ctx context.Context) error {
 		records = append(records, p)
 	}
 	n := 0
+	var gone []func()
 	for _, p := range records {
 		var r record
 		if err := json.Unmarshal(p.Value, &r); err != nil {
@@ -238,6 +247,12 @@ func (v *Server) Restore(ctx context.Context) error {
 			return fmt.Errorf("im: restore the sessions of %s: %w", r.Name, err)
 		}
 		n += len(r.Sessions)
+		if len(r.Others) > 0 {
+			gone = append(gone, func() { v.depart(ctx, &r) })
+		}
+	}
+	for _, tell := range gone { // now that all are there who hear it
+		tell()
 	}
 	if n > 0 {
 		v.log.Info("sessions wait for their clients", slog.Int("sessions", n))
@@ -279,6 +294,22 @@ func (v *Server) restore(ctx context.Context, r *record) error {
 		}
 		return nil
 	})
+}
+
+// depart tells the sessions that are there again of those that are not.
+func (v *Server) depart(ctx context.Context, r *record) {
+	a, err := v.account(ctx, r.Name)
+	if a == nil || err != nil {
+		return
+	}
+	a.mu.Lock()
+	for _, resource := range r.Others {
+		if full, err := a.jid.WithResource(resource); err == nil && a.session(resource) == nil {
+			a.say(outgoing{st: stanza.New(stanza.Presence, stanza.Unavailable, full, jid.JID{}), wide: true})
+		}
+	}
+	a.mu.Unlock()
+	a.drain(ctx)
 }
 
 // revive makes a resting session of its record. The caller holds a.mu.

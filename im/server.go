@@ -305,10 +305,14 @@ func (v *Server) Close(ctx context.Context, s *Session, why string) {
 	if err != nil {
 		v.log.Debug("session closed without a journey", slog.String("jid", s.jid.String()), slog.Any("err", err))
 	}
+	var answers []*stanza.Stanza
 	a.mu.Lock()
 	was := s.closed
 	if !was {
 		s.closed = true
+		if s.recorded && v.stopping.Load() { // nobody is told: see restore
+			a.left = append(a.left, s.jid.Resource())
+		}
 		var status []*xml.Element
 		if why != "" {
 			status = append(status, xml.New(stanza.NSClient, "status").WithText(why))
@@ -320,11 +324,9 @@ func (v *Server) Close(ctx context.Context, s *Session, why string) {
 			a.bury(s)
 		}
 		if j.Valid() {
-			if s.managed {
-				a.rescue(ctx, j, s)
-			}
+			answers = a.rescue(ctx, j, s)
 			err := a.saveCursor(j)
-			if s.number != 0 {
+			if s.number != 0 || s.recorded {
 				err = errors.Join(err, a.save(j, nil))
 			}
 			if err != nil {
@@ -334,6 +336,9 @@ func (v *Server) Close(ctx context.Context, s *Session, why string) {
 	}
 	a.mu.Unlock()
 	if j.Valid() {
+		for _, st := range answers {
+			_ = v.Route(ctx, j, st) // who is not there any more needs no answer
+		}
 		j.End()
 	}
 	a.drain(context.WithoutCancel(ctx))

@@ -37,6 +37,7 @@ type Session struct {
 	id       string // what a client names to go on with the session (XEP-0198 §3); "": it cannot
 	number   uint32 // names it in the account's Log; 0: likewise
 	saved    standing
+	recorded bool     // it is available and will not be there after a restart, and that is written down
 	parked   bool     // it was restored with all that it had not acknowledged, and has not been gone on with
 	queried  store.ID // so far its client can read in the archive, which it has asked
 	priority int8
@@ -122,8 +123,11 @@ func (s *Session) End(err *stream.Error) {
 // the previous call, to be used again.
 func (s *Session) Next(ctx context.Context, spare []byte) ([]byte, store.ID) {
 	for {
-		if p, id := s.out.take(s.srv.store.Durable(), spare); p != nil {
-			s.giveUp()
+		p, id, hopeless := s.out.take(s.srv.store.Durable(), spare)
+		if hopeless {
+			s.End(&stream.Error{Condition: stream.PolicyViolation, Text: "This client does not acknowledge what it is sent."})
+		}
+		if p != nil {
 			return p, id
 		}
 		if s.feeds.step(ctx, s) {
