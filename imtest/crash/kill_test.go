@@ -30,14 +30,14 @@ var pairs = [][2]string{{"anna", "bert"}, {"carl", "dora"}, {"emil", "faye"}, {"
 
 const absent = "zoe"
 
-// history is what clients know for certain: what somebody was shown, and what a later iq result answered for.
-type history struct {
+// known is what clients know for certain: what somebody was shown, and what a later iq result answered for.
+type known struct {
 	mu      sync.Mutex
 	certain map[string]string // message to how we know; guarded by mu
 	seq     map[string]int    // last number of each sender; guarded by mu
 }
 
-func (h *history) know(how string, messages ...string) {
+func (h *known) know(how string, messages ...string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, m := range messages {
@@ -46,7 +46,7 @@ func (h *history) know(how string, messages ...string) {
 }
 
 // next is a message that nobody has written before: sender, recipient and number.
-func (h *history) next(from, to string) string {
+func (h *known) next(from, to string) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.seq[from]++
@@ -54,7 +54,7 @@ func (h *history) next(from, to string) string {
 }
 
 // talk lets one account write until the server dies: bursts, each followed by a ping whose answer covers it.
-func (h *history) talk(addr, me, other string) error {
+func (h *known) talk(addr, me, other string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	s, err := client.Dial(ctx, client.Config{
@@ -93,8 +93,8 @@ func (h *history) talk(addr, me, other string) error {
 }
 
 // kill runs servers under load on one data directory and kills each of them with SIGKILL at a random time.
-func kill(t *testing.T, dir string, rounds int, unheld bool, check func(*history) []string) []string {
-	h := &history{certain: map[string]string{}, seq: map[string]int{}}
+func kill(t *testing.T, dir string, rounds int, unheld bool, check func(*known) []string) []string {
+	h := &known{certain: map[string]string{}, seq: map[string]int{}}
 	for round := range rounds {
 		c := start(t, dir, unheld)
 		var work sync.WaitGroup
@@ -121,8 +121,17 @@ func kill(t *testing.T, dir string, rounds int, unheld bool, check func(*history
 	return nil
 }
 
-// prepare makes a data directory with the accounts.
+// prepare makes a data directory with the accounts of pairs.
 func prepare(t *testing.T) string {
+	names := []string{absent, "yves"}
+	for _, p := range pairs {
+		names = append(names, p[:]...)
+	}
+	return prepareFor(t, names...)
+}
+
+// prepareFor makes a data directory with these accounts.
+func prepareFor(t *testing.T, names ...string) string {
 	dir := t.TempDir()
 	within(t, dir, func(ctx context.Context, st *store.Store) {
 		if _, err := server.RecordDomain(ctx, st, config.Default()); err != nil {
@@ -132,11 +141,9 @@ func prepare(t *testing.T) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, p := range append(pairs, [2]string{absent, "yves"}) {
-			for _, name := range p {
-				if _, err := a.Add(ctx, name, password); err != nil {
-					t.Fatal(err)
-				}
+		for _, name := range names {
+			if _, err := a.Add(ctx, name, password); err != nil {
+				t.Fatal(err)
 			}
 		}
 	})
@@ -159,7 +166,7 @@ func within(t *testing.T, dir string, f func(context.Context, *store.Store)) {
 }
 
 // audit compares the archives with what clients know. It returns what refutes the promise.
-func audit(t *testing.T, dir string, h *history) (wrong []string) {
+func audit(t *testing.T, dir string, h *known) (wrong []string) {
 	within(t, dir, func(ctx context.Context, st *store.Store) {
 		a, err := auth.Open(ctx, st, auth.Options{Domain: "localhost", Iterations: 4096})
 		if err != nil {
@@ -229,7 +236,7 @@ func rounds() int {
 // TestKill: what anybody was shown, or what an iq result answered for, survives kill -9; in both archives, once, in order.
 func TestKill(t *testing.T) {
 	dir := prepare(t)
-	for _, w := range kill(t, dir, rounds(), false, func(h *history) []string { return audit(t, dir, h) }) {
+	for _, w := range kill(t, dir, rounds(), false, func(h *known) []string { return audit(t, dir, h) }) {
 		t.Error(w)
 	}
 }
@@ -237,7 +244,7 @@ func TestKill(t *testing.T) {
 // TestKillSeesLoss proves that TestKill can fail: a server whose writers ignore the durable mark loses what it showed.
 func TestKillSeesLoss(t *testing.T) {
 	dir := prepare(t)
-	lost := kill(t, dir, 20, true, func(h *history) []string { return audit(t, dir, h) })
+	lost := kill(t, dir, 20, true, func(h *known) []string { return audit(t, dir, h) })
 	if len(lost) == 0 {
 		t.Fatal("20 kills of a server that does not wait for the disk, and nothing was lost")
 	}

@@ -28,7 +28,7 @@ func (w *world) isolation() {
 			fits = e.Via == Sent && who == e.Msg.From() || e.Via != Sent && who == e.Msg.To()
 		}
 		if !fits {
-			w.fail(Isolation, "%s was shown %q (%s)", e.Client, e.Msg, e.Kind)
+			w.fail(Isolation, "%s was shown %q (%s %s)", e.Client, e.Msg, e.Kind, e.Text)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"parley/imtest/history"
+	"parley/xmpp/sasl"
 	"parley/xmpp/stanza"
 	"parley/xmpp/stanza/forward"
 	"parley/xmpp/xml"
@@ -34,6 +35,7 @@ type device struct {
 	rng  *rand.Rand
 	line *link // the connection, nil: none
 	said int   // messages written so far
+	sasl *sasl.Client
 
 	mu sync.Mutex
 	// guarded by mu: the session
@@ -198,7 +200,7 @@ func (d *device) message(st *stanza.Stanza) {
 // shown takes a message of the test, itself or from a copy. The caller holds d.mu.
 func (d *device) shown(st *stanza.Stanza, via history.Via) {
 	e := history.Event{Kind: history.Receive, Via: via, Msg: read(st), IDs: d.idsOf(st)}
-	if e.Msg == "" {
+	if e.Msg == "" || via == history.Direct && st.To.Local() != d.account {
 		e.Text = st.String()
 	}
 	d.note(e)

@@ -64,7 +64,7 @@ func run(t *testing.T, x setup) []history.Violation {
 func fresh() setup {
 	return setup{
 		engine: &faulty{Engine: memory.New()},
-		load:   load.Options{Seed: 1, Pairs: 2, Devices: 2, Rounds: 6, Burst: 8, Read: .3, Forge: .1, Patience: 2 * time.Second},
+		load:   load.Options{Seed: 1, Pairs: 1, Devices: 2, Rounds: 6, Burst: 8, Read: .3, Forge: .1, Patience: 2 * time.Second},
 	}
 }
 
@@ -155,6 +155,7 @@ func faults() []fault {
 			})})
 		}},
 		{"to the wrong account as well", history.Isolation, func(x *setup) {
+			x.load.Pairs = 2
 			x.first(im.Extension{Sending: onMessages(func(d *im.Delivery) error {
 				to := jid.MustParse("u0@localhost")
 				if d.Account.JID() == to || d.Stanza.To == to {

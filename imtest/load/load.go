@@ -111,6 +111,11 @@ func (g *Group) Connect(ctx context.Context) error {
 	return g.each(func(d *device) error { return d.online(ctx) })
 }
 
+// Settle waits until everybody has received what there is for him.
+func (g *Group) Settle(ctx context.Context) error {
+	return g.each(func(d *device) error { return d.received(ctx) })
+}
+
 // Talk is what everybody does for Rounds, or until done is closed.
 func (g *Group) Talk(ctx context.Context, done <-chan struct{}) error {
 	return g.each(func(d *device) error { return d.talk(ctx, done) })

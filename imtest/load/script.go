@@ -183,6 +183,20 @@ func (d *device) rest(ctx context.Context) error {
 	if err := d.online(ctx); err != nil {
 		return err
 	}
+	if err := d.received(ctx); err != nil {
+		return err
+	}
+	if err := d.catchUp(ctx); err != nil {
+		return fmt.Errorf("catch up: %w", err)
+	}
+	d.mu.Lock()
+	d.note(history.Event{Kind: history.Quiet})
+	d.mu.Unlock()
+	return nil
+}
+
+// received waits until nothing more comes: two pings are answered, and nothing came in between.
+func (d *device) received(ctx context.Context) error {
 	for quiet := 0; quiet < 2; quiet++ {
 		d.mu.Lock()
 		before := d.got
@@ -196,12 +210,6 @@ func (d *device) rest(ctx context.Context) error {
 		}
 		d.mu.Unlock()
 	}
-	if err := d.catchUp(ctx); err != nil {
-		return fmt.Errorf("catch up: %w", err)
-	}
-	d.mu.Lock()
-	d.note(history.Event{Kind: history.Quiet})
-	d.mu.Unlock()
 	return nil
 }
 

@@ -61,7 +61,7 @@ func (d *device) signIn(ctx context.Context) (*link, *xml.Element, error) {
 		}
 	}
 	if err == nil {
-		err = l.authenticate(d.account, d.o.Password)
+		err = d.authenticate(l)
 	}
 	if err == nil {
 		features, err = l.open()
@@ -92,11 +92,16 @@ func (l *link) request(text string) (*xml.Element, error) {
 	return l.stream.Read()
 }
 
-func (l *link) authenticate(user, password string) error {
-	x, err := sasl.NewClient(user, password, "")
-	if err != nil {
-		return err
+// authenticate runs one SASL exchange; what was computed from the password is remembered.
+func (d *device) authenticate(l *link) error {
+	if d.sasl == nil {
+		x, err := sasl.NewClient(d.account, d.o.Password, "")
+		if err != nil {
+			return err
+		}
+		d.sasl = x
 	}
+	x := d.sasl.Again()
 	out, _, err := x.Step(nil)
 	if err != nil {
 		return err
@@ -113,7 +118,7 @@ func (l *link) authenticate(user, password string) error {
 		el, err = l.request(xml.New(stream.NSSASL, "response").WithText(sasl.Encode(out)).String())
 	}
 	if err == nil && el.Name.Local != "success" {
-		err = fmt.Errorf("sign in as %s: %s", user, el)
+		err = fmt.Errorf("sign in as %s: %s", d.account, el)
 	}
 	l.stream.Restart()
 	return err

@@ -50,6 +50,7 @@ type Proxy struct {
 	carry map[*pair]struct{} // guarded by mu
 
 	count [4]atomic.Int64 // by Fault
+	calm  atomic.Bool
 }
 
 // New listens on loopback and carries what comes to an address, until Close.
@@ -83,6 +84,9 @@ func (p *Proxy) Addr() string { return p.ln.Addr().String() }
 
 // Count is how often a fault has happened.
 func (p *Proxy) Count(f Fault) int { return int(p.count[f].Load()) }
+
+// Calm ends the faults: connections are carried from now on without any, but with their delays.
+func (p *Proxy) Calm() { p.calm.Store(true) }
 
 // Close cuts all connections and waits for them.
 func (p *Proxy) Close() {
@@ -160,7 +164,7 @@ func (p *Proxy) copy(ctx context.Context, c *pair, to, from *net.TCPConn, rng *r
 			}
 			rest = rest[len(piece):]
 			p.wait(ctx, rng)
-			if c.fault != None && c.left.Add(-int64(len(piece))) < 0 {
+			if c.fault != None && !p.calm.Load() && c.left.Add(-int64(len(piece))) < 0 {
 				c.once.Do(func() { p.happen(ctx, c) })
 			}
 			if c.hole.Load() {
