@@ -207,6 +207,9 @@ func (s *Session) unsent(ctx context.Context) ([]piece, []byte, error) {
 				return nil, nil, fmt.Errorf("im: resume: %w", err)
 			}
 			st := s.entry(e)
+			if st != nil && e.Sent { // it was a copy of what another session sent
+				st = s.copyOf(st)
+			}
 			if st == nil {
 				continue
 			}
