@@ -27,6 +27,7 @@ type walk struct {
 	all    bool // it came to the end
 	audit  bool
 	items  []item
+	page   []item // those of the page that has not ended
 }
 
 func (w *world) archive(account string) *archive {
@@ -52,6 +53,7 @@ func (w *world) read(e Event) {
 			k.begun, k.after = true, e.After
 		}
 		k.asked, k.all = e.Asked, e.All
+		k.items, k.page = append(k.items, k.page...), nil
 		return
 	}
 	w.seen = append(w.seen, e)
@@ -59,7 +61,7 @@ func (w *world) read(e Event) {
 	if len(e.IDs) > 0 {
 		id = e.IDs[0]
 	}
-	k.items = append(k.items, item{id: id, msg: e.Msg})
+	k.page = append(k.page, item{id: id, msg: e.Msg})
 	if m := w.messages[e.Msg]; m != nil {
 		m.know(e.At, "in the archive that "+e.Client+" read")
 		if !e.Audit {

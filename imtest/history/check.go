@@ -228,8 +228,8 @@ func (w *world) count(s *session, e Event, where string) {
 
 // rest takes the server's word that it does not have what was sent after h.
 func (w *world) rest(s *session, h int64) {
-	if h > int64(len(s.slots)) || h < 0 {
-		return
+	if h > int64(len(s.slots)) || h < s.acked {
+		return // it has been said that this cannot be
 	}
 	for _, m := range s.slots[h:] {
 		if m != nil {

@@ -22,7 +22,7 @@ type Kind string
 
 // The kinds of event. Those in the second group belong to a session: the one that a bind began and resumptions go on with.
 const (
-	Crash Kind = "crash" // the server, or its machine, was ended without warning
+	Crash Kind = "crash" // the server, or its machine, has been ended without warning, and not yet begun again
 	Stop  Kind = "stop"  // the server was asked to end in order
 	Start Kind = "start" // it accepts connections again
 	Quiet Kind = "quiet" // of a client: everybody has done, and it has read all that there is for it

@@ -121,14 +121,14 @@ func (g *Group) Talk(ctx context.Context, done <-chan struct{}) error {
 	return g.each(func(d *device) error { return d.talk(ctx, done) })
 }
 
-// Finish comes to the end: all is counted, all is received, the archives are read.
+// Finish comes to the end: all is counted, all is received, the archives are read; whoever fails at one does not fail at
+// the next for that.
 func (g *Group) Finish(ctx context.Context) error {
+	var errs []error
 	for _, step := range [...]func(*device, context.Context) error{(*device).settle, (*device).rest, (*device).audit} {
-		if err := g.each(func(d *device) error { return step(d, ctx) }); err != nil {
-			return err
-		}
+		errs = append(errs, g.each(func(d *device) error { return step(d, ctx) }))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Lose cuts all connections.

@@ -218,6 +218,9 @@ func (d *device) audit(ctx context.Context) error {
 	if !d.first {
 		return nil
 	}
+	if err := d.online(ctx); err != nil {
+		return err
+	}
 	for _, size := range [...]int{7, 100} {
 		if _, err := d.walk(ctx, "", size, true); err != nil {
 			return fmt.Errorf("read the archive: %w", err)
