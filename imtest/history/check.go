@@ -70,6 +70,7 @@ type message struct {
 	first   time.Duration // sent for the first time
 	tries   int
 	open    int           // tries of which the server has not said that it does not have them
+	denied  bool          // the last try is none of those: the client has given it up
 	known   time.Duration // when somebody had reason to take it for accepted; < 0: never
 	how     string
 	counted bool // by the server, to its client
@@ -203,6 +204,7 @@ func (w *world) send(s *session, e Event) {
 		}
 		m.tries++
 		m.open++
+		m.denied = false
 	}
 	s.slots = append(s.slots, m)
 }
@@ -234,6 +236,7 @@ func (w *world) rest(s *session, h int64) {
 	for _, m := range s.slots[h:] {
 		if m != nil {
 			m.open--
+			m.denied = true
 		}
 	}
 	s.slots = s.slots[:h]

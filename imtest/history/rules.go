@@ -72,7 +72,7 @@ func (w *world) accounting() {
 			}
 			continue
 		}
-		if d := w.devices[m.Client()]; m.counted || m.open == 0 || d == nil || !d.quiet {
+		if d := w.devices[m.Client()]; m.counted || m.denied || d == nil || !d.quiet {
 			continue
 		}
 		sentence := P9

@@ -130,7 +130,9 @@ func (d *device) drop() {
 	d.line.close()
 	d.line = nil
 	d.mu.Lock()
-	d.note(history.Event{Kind: history.Lost})
+	if d.session != 0 {
+		d.note(history.Event{Kind: history.Lost})
+	}
 	d.mu.Unlock()
 }
 

@@ -134,10 +134,16 @@ func (d *device) begin(ctx context.Context, l *link, features *xml.Element, anew
 		if err != nil {
 			return err
 		}
+		if e := stream.ReadError(el); e != nil && e.Condition == stream.SystemShutdown {
+			return e
+		}
 		if el.Name.Local == "resumed" {
 			return d.resumed(l, el)
 		}
-		d.failed(el)
+		if d.failed(el); el.Name.Local != "failed" {
+			d.forget(history.Event{Kind: history.Left})
+			return fmt.Errorf("resume: %s", el)
+		}
 	}
 	d.forget(history.Event{Kind: history.Left})
 	_, resource, _ := strings.Cut(d.name, "/")
