@@ -124,7 +124,6 @@ func (v *Server) carry(ctx context.Context, s *Session, j store.Journey, st *sta
 	}
 	return cmp.Or(after(todo, j, refused == nil), refused)
 }
-}
 
 // send is the sender's turn: what goes on, what follows from it, and what is to be undone if it is refused. A message
 // that was sent before ends here, in silence: whoever repeats it has not heard that it was taken.
