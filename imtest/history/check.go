@@ -103,7 +103,7 @@ type receipt struct {
 	msg   Msg
 	via   Via
 	at    time.Duration
-	since time.Duration // when its connection began
+	since time.Duration // when its connection was dialled
 }
 
 // device is what one device has, of whatever session.
@@ -141,7 +141,7 @@ func (w *world) add(e Event) {
 			m.refused = true
 		}
 	case Bound:
-		s := &session{number: e.Session, client: e.Client, ready: -1, since: e.At}
+		s := &session{number: e.Session, client: e.Client, ready: -1, since: e.Asked}
 		w.sessions[e.Session], w.list = s, append(w.list, s)
 		w.device(e.Client).live = s
 		w.returns = append(w.returns, e)
@@ -165,7 +165,7 @@ func (w *world) during(s *session, e Event) {
 	case Ack:
 		w.count(s, e, "<a/>")
 	case Resumed:
-		s.lost, s.since = false, e.At
+		s.lost, s.since = false, e.Asked
 		s.resumes = append(s.resumes, e.At)
 		w.returns = append(w.returns, e)
 		w.count(s, e, "<resumed/>")

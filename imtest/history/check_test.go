@@ -73,6 +73,9 @@ func events(parts ...any) []Event {
 		if list[i].At == 0 {
 			list[i].At = time.Duration(i+1) * time.Millisecond
 		}
+		if list[i].Kind == Bound || list[i].Kind == Resumed {
+			list[i].Asked = list[i].At
+		}
 	}
 	return list
 }

@@ -66,7 +66,7 @@ type Event struct {
 	Text    string        `json:"text,omitempty"`  // what came, when Msg is ""; otherwise for people
 	Query   int           `json:"query,omitempty"` // one walk through an archive, of as many pages as it takes
 	After   string        `json:"after,omitempty"`
-	Asked   time.Duration `json:"asked,omitempty"` // Page: when it was asked for
+	Asked   time.Duration `json:"asked,omitempty"` // Page: when it was asked for; Bound, Resumed: when the connection was
 	All     bool          `json:"all,omitempty"`   // Page: nothing comes after it
 	Audit   bool          `json:"audit,omitempty"` // Entry, Page: read by the test at the end; the device has not seen it
 }

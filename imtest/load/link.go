@@ -17,6 +17,7 @@ import (
 // link is one connection: a goroutine reads, another writes what gathers, so that neither the script nor the reader
 // ever waits for the server to read.
 type link struct {
+	asked  time.Duration // when it was dialled
 	nc     net.Conn
 	stream *stream.Conn
 	done   chan struct{} // closed when nothing more is read

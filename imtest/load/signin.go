@@ -40,11 +40,12 @@ func (d *device) online(ctx context.Context) error {
 
 // signIn opens a connection as far as the features behind SASL.
 func (d *device) signIn(ctx context.Context) (*link, *xml.Element, error) {
+	asked := d.o.Recorder.Now()
 	nc, direct, err := d.o.Dial(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	l := &link{nc: nc, stream: stream.New(nc, xml.Limits{}), done: make(chan struct{}), kick: make(chan struct{}, 1)}
+	l := &link{asked: asked, nc: nc, stream: stream.New(nc, xml.Limits{}), done: make(chan struct{}), kick: make(chan struct{}, 1)}
 	_ = nc.SetReadDeadline(time.Now().Add(d.o.Patience))
 	if direct {
 		if err := l.secure(); err != nil {
@@ -192,7 +193,7 @@ func (d *device) resumed(l *link, el *xml.Element) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	h := d.hOf(el)
-	d.note(history.Event{Kind: history.Resumed, H: h})
+	d.note(history.Event{Kind: history.Resumed, H: h, Asked: l.asked})
 	d.covered(h)
 	again := d.out
 	d.out, d.sent = nil, d.counted
@@ -248,7 +249,7 @@ func (d *device) bound(ctx context.Context, l *link, managed bool, id string) er
 	d.line = l
 	d.session, d.managed, d.id = d.o.Recorder.NewSession(), managed, id
 	d.sent, d.counted, d.seen, d.behind = 0, 0, 0, true
-	d.note(history.Event{Kind: history.Bound})
+	d.note(history.Event{Kind: history.Bound, Asked: l.asked})
 	backlog := d.backlog
 	d.backlog = nil
 	d.push(l, written{text: "<presence/>"})
