@@ -118,7 +118,7 @@ func TestKillResume(t *testing.T) {
 		kills = 3
 	}
 	b := newBench(t, load.Options{
-		Seed: rand.Uint64(), Pairs: 4, Devices: 2, Rounds: 1 << 30, Burst: 10, Cut: .05, Half: .02, Takeover: .02, GiveUp: .02, Read: .05,
+		Seed: rand.Uint64(), Pairs: 4, Devices: 2, Rounds: 1 << 30, Burst: 10, Cut: .05, Half: .02, Takeover: .02, GiveUp: .02, Read: .05, Again: .05, Anew: .02, Leave: .01,
 	}, false)
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()

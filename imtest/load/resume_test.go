@@ -18,7 +18,7 @@ const nsSM = "urn:xmpp:sm:3"
 func losing() setup {
 	x := fresh()
 	x.load.Rounds = 10
-	x.load.Cut, x.load.Takeover, x.load.GiveUp = .4, .1, .1
+	x.load.Cut, x.load.Takeover, x.load.Leave, x.load.Anew, x.load.Again, x.load.GiveUp = .4, .1, .05, .1, .2, .1
 	return x
 }
 

@@ -195,14 +195,12 @@ func (d *device) resumed(l *link, el *xml.Element) error {
 	h := d.hOf(el)
 	d.note(history.Event{Kind: history.Resumed, H: h, Asked: l.asked})
 	d.covered(h)
-	again := d.out
+	again := d.left()
 	d.out, d.sent = nil, d.counted
 	_ = l.nc.SetReadDeadline(time.Time{})
 	d.line = l
 	for _, w := range again {
-		if w.msg == "" || !d.chance(d.o.GiveUp) {
-			d.push(l, w)
-		}
+		d.push(l, w)
 	}
 	l.run(d)
 	return nil
@@ -215,15 +213,24 @@ func (d *device) failed(el *xml.Element) {
 	d.note(history.Event{Kind: history.Failed, H: h, Text: el.String()})
 	d.covered(h)
 	if h >= 0 {
-		kept := d.out[:0]
-		for _, w := range d.out {
-			if w.msg != "" && !d.chance(d.o.GiveUp) {
-				kept = append(kept, w)
-			}
-		}
-		d.out = kept
+		d.out = d.left()
 	}
 	d.mu.Unlock()
+}
+
+// left is what the server does not have, each message once, without those that are given up. The caller holds d.mu.
+func (d *device) left() (list []written) {
+	seen := map[history.Msg]bool{}
+	for _, w := range d.out {
+		if w.msg != "" && seen[w.msg] {
+			continue
+		}
+		seen[w.msg] = true
+		if w.msg == "" || !d.chance(d.o.GiveUp) {
+			list = append(list, w)
+		}
+	}
+	return list
 }
 
 // forget ends the session: what is not counted goes into the next one.

@@ -42,7 +42,7 @@ func TestStorm(t *testing.T) {
 	r := history.NewRecorder()
 	o := load.Options{
 		Recorder: r, Password: imtest.Password, Seed: seed, Pairs: 4, Devices: 2, Rounds: 1 << 30, Burst: 6,
-		Cut: .3, Half: .1, Takeover: .1, GiveUp: .05, Forge: .05, Read: .2,
+		Cut: .3, Half: .1, Takeover: .1, GiveUp: .05, Forge: .05, Read: .2, Again: .1, Anew: .05, Leave: .02,
 		Dial: func(ctx context.Context) (net.Conn, bool, error) {
 			nc, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, "tcp", p.Addr())
 			return nc, false, err
