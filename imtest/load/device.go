@@ -46,6 +46,9 @@ type device struct {
 	counted int64  // by the server
 	seen    int64  // stanzas received
 	out     []written
+	// guarded by mu: what the wire's counts are ahead of these, see Group.Shift
+	aheadOut uint32
+	aheadIn  uint32
 	// guarded by mu: beyond the session
 	backlog []written // to be sent in the next session
 	ids     int
@@ -93,7 +96,7 @@ func (d *device) push(l *link, w written) {
 
 // count takes the server's count, as 32 bits, and returns it as 64. The caller holds d.mu.
 func (d *device) count(h uint32) int64 {
-	return d.counted + int64(int32(h-uint32(d.counted)))
+	return d.counted + int64(int32(h-d.aheadOut-uint32(d.counted)))
 }
 
 // covered forgets what the server has. The caller holds d.mu.
@@ -140,7 +143,7 @@ func (d *device) manage(l *link, el *xml.Element) {
 	defer d.mu.Unlock()
 	switch el.Name.Local {
 	case "r":
-		l.write(fmt.Sprintf("<a xmlns='%s' h='%d'/>", nsSM, uint32(d.seen)))
+		l.write(fmt.Sprintf("<a xmlns='%s' h='%d'/>", nsSM, uint32(d.seen)+d.aheadIn))
 	case "a":
 		h, err := strconv.ParseUint(el.Attr("h"), 10, 32)
 		if err != nil {

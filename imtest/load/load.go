@@ -131,6 +131,18 @@ func (g *Group) Finish(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// Shift moves the counts of resumable sessions on the wire forward, by their ids: of what the client sends, and of what
+// it gets. The server's are moved by whoever calls it, while nobody has a connection.
+func (g *Group) Shift(by func(id string) (out, in uint32)) {
+	for _, d := range g.devices {
+		d.mu.Lock()
+		out, in := by(d.id)
+		d.aheadOut += out
+		d.aheadIn += in
+		d.mu.Unlock()
+	}
+}
+
 // Lose cuts all connections.
 func (g *Group) Lose() {
 	for _, d := range g.devices {

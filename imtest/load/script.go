@@ -60,6 +60,9 @@ func (d *device) say(n int) {
 
 // again sends once more what is not counted, as a client does that has lost patience.
 func (d *device) again() {
+	if d.line == nil {
+		return
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, w := range d.out {

@@ -24,7 +24,7 @@ func (d *device) online(ctx context.Context) error {
 			err = d.begin(ctx, l, features, anew)
 		}
 		if err == nil {
-			return nil
+			continue
 		}
 		if l != nil && d.line != l {
 			l.close()
@@ -128,10 +128,10 @@ func (d *device) authenticate(l *link) error {
 // begin resumes the session, or begins one, and makes l the device's connection.
 func (d *device) begin(ctx context.Context, l *link, features *xml.Element, anew bool) error {
 	d.mu.Lock()
-	id, seen := d.id, d.seen
+	id, seen := d.id, uint32(d.seen)+d.aheadIn
 	d.mu.Unlock()
 	if id != "" && !anew && features.Has(nsSM, "sm") {
-		el, err := d.tampered(l.request(fmt.Sprintf("<resume xmlns='%s' previd='%s' h='%d'/>", nsSM, id, uint32(seen))))
+		el, err := d.tampered(l.request(fmt.Sprintf("<resume xmlns='%s' previd='%s' h='%d'/>", nsSM, id, seen)))
 		if err != nil {
 			return err
 		}
@@ -256,6 +256,7 @@ func (d *device) bound(ctx context.Context, l *link, managed bool, id string) er
 	d.line = l
 	d.session, d.managed, d.id = d.o.Recorder.NewSession(), managed, id
 	d.sent, d.counted, d.seen, d.behind = 0, 0, 0, true
+	d.aheadOut, d.aheadIn = 0, 0
 	d.note(history.Event{Kind: history.Bound, Asked: l.asked})
 	backlog := d.backlog
 	d.backlog = nil
