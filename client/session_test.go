@@ -33,6 +33,15 @@ func (r *recorder) handle(e Event) {
 		if !e.Delayed.IsZero() {
 			s += " " + e.Delayed.UTC().Format(time.RFC3339)
 		}
+	case Accepted:
+		s = "accepted " + e.ID
+	case Delivered:
+		s = fmt.Sprintf("delivered %s by %s", e.ID, e.By)
+		if e.Read {
+			s += " read"
+		}
+	case CaughtUp:
+		s = fmt.Sprintf("caught up %d more=%v", e.Messages, e.More)
 	case Bounce:
 		s = fmt.Sprintf("bounce %s %s", e.To, e.Err.Condition)
 	case Presence:
