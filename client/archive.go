@@ -15,7 +15,7 @@ const nsArchive = "urn:xmpp:mam:2"
 // Bounds of catching up.
 const (
 	pageSize     = 100     // messages
-	maxPages     = 20      // after that, what is still in between stays in the archive
+	maxPages     = 5       // after that, what is still in between stays in the archive
 	maxHeld      = 1000    // live messages that wait
 	maxHeldBytes = 1 << 20 // of their content
 )
@@ -31,7 +31,15 @@ type catchUp struct {
 	bytes   int
 }
 
-// Place is the id in the archive up to which everything was told, "" when that is not known; for Config.Place.
+// SetPlace says behind which id in the archive Start is to catch up. Without it, a session that goes on with none before is
+// told only what the server holds ready for it.
+func (s *Session) SetPlace(id string) {
+	s.mem.mu.Lock()
+	defer s.mem.mu.Unlock()
+	s.mem.place = id
+}
+
+// Place is the id in the archive up to which everything was told, "" when that is not known; for SetPlace.
 func (s *Session) Place() string {
 	s.mem.mu.Lock()
 	defer s.mem.mu.Unlock()

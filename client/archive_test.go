@@ -99,8 +99,9 @@ func TestCatchUp(t *testing.T) {
 	}
 	var r recorder
 	cfg := f.config()
-	cfg.Handle, cfg.Place = r.handle, "s1"
+	cfg.Handle = r.handle
 	s := f.dial(cfg)
+	s.SetPlace("s1")
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -194,8 +195,9 @@ func TestCatchUpBounds(t *testing.T) {
 	}
 	var r recorder
 	cfg := f.config()
-	cfg.Handle, cfg.Place = r.handle, "s1"
+	cfg.Handle = r.handle
 	s := f.dial(cfg)
+	s.SetPlace("s1")
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -281,8 +283,9 @@ func TestDelivered(t *testing.T) {
 	}
 	var r recorder
 	cfg := f.config()
-	cfg.Handle, cfg.Place = r.handle, "s1"
+	cfg.Handle = r.handle
 	s := f.dial(cfg)
+	s.SetPlace("s1")
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

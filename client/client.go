@@ -36,9 +36,6 @@ type Config struct {
 
 	// Before is a session of the same account that has ended and is to be gone on with, or nil.
 	Before *Session
-	// Place is the id in the archive behind which Start catches up, "" = only what the server holds ready. Where there is a
-	// Before, that one knows.
-	Place string
 
 	// Trust is asked about the server's key in the middle of the TLS handshake, before anything of the user's is sent.
 	// An error ends Dial and comes out of it wrapped. Without it only certificates that an authority vouches for are taken.

@@ -28,7 +28,7 @@ type waiter struct {
 	done chan struct{}
 }
 
-func newMemory(place string) *memory { return &memory{people: newContacts(), place: place} }
+func newMemory() *memory { return &memory{people: newContacts()} }
 
 // note renders stanzas and keeps them until they are acknowledged. ask tells that the server is to be asked.
 func (m *memory) note(sts []*stanza.Stanza) (p []byte, ask bool, err error) {

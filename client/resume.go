@@ -13,7 +13,7 @@ import (
 // memory is that of the session before, once nobody uses it any more, or a new one.
 func (c *Config) memory() *memory {
 	if c.Before == nil {
-		return newMemory(c.Place)
+		return newMemory()
 	}
 	<-c.Before.done
 	c.Before.writing.Lock() // who was writing when it ended has noted what he wrote

@@ -39,7 +39,7 @@ type sent struct {
 }
 
 // maxUnacknowledged bounds what is kept for a server that acknowledges nothing, in bytes.
-const maxUnacknowledged = 8 << 20
+const maxUnacknowledged = 16 << 20
 
 var (
 	errAck  = errors.New("client: the server acknowledges more than was sent")
@@ -112,7 +112,7 @@ func (m *sm) failed(h uint32, known bool) (covered, again []sent) {
 	return covered, again
 }
 
-// number reads an h; ok is false when it is none.
+// hOf reads a count; ok is false when there is none.
 func hOf(el *xml.Element) (h uint32, ok bool) {
 	n, err := strconv.ParseUint(el.Attr("h"), 10, 32)
 	return uint32(n), err == nil

@@ -28,6 +28,10 @@ type object struct {
 	Broadcast bool    `json:"broadcast,omitempty"`
 	Delayed   bool    `json:"delayed,omitempty"`
 	Note      string  `json:"note,omitempty"`
+	Read      bool    `json:"read,omitempty"`
+	Resumed   bool    `json:"resumed,omitempty"`
+	Messages  int     `json:"messages,omitempty"`
+	More      bool    `json:"more,omitempty"`
 
 	Users    []listed   `json:"users,omitzero"` // even when there are none
 	Commands []function `json:"commands,omitempty"`
