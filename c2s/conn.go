@@ -106,6 +106,9 @@ func (c *conn) serve(ctx context.Context) (err error) {
 		stop := c.watch()
 		defer stop()
 	}
+	if err := c.session.Welcome(ctx); err != nil {
+		return err
+	}
 	for {
 		if err := c.session.WaitRoom(); err != nil {
 			return err
@@ -114,6 +117,12 @@ func (c *conn) serve(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
+		if el.Name.Space == stream.NSManagement {
+			if err := c.manage(ctx, el); err != nil {
+				return err
+			}
+			continue
+		}
 		if c.set.Rates {
 			if err := c.budgets.of(el.Name.Local).wait(c.reading); err != nil {
 				return err
@@ -121,6 +130,11 @@ func (c *conn) serve(ctx context.Context) (err error) {
 		}
 		if err := c.session.Receive(ctx, el); err != nil {
 			return err
+		}
+		if c.session.Managed() {
+			if err := c.session.Handled(ctx); err != nil {
+				return err
+			}
 		}
 	}
 }
@@ -136,21 +150,31 @@ func (c *conn) leave(ctx context.Context, cancel context.CancelFunc, err error) 
 		why = se
 	}
 	alive := err == nil || why != nil || errors.Is(err, io.EOF) // else the connection is lost
-	c.close(ctx, status(why))
+	rests := c.session != nil && c.session.Resumable() &&
+		(!alive || c.session.Wanted() || why != nil && why.Condition == stream.SystemShutdown)
+	if !rests {
+		c.close(ctx, status(why))
+	}
 	if !alive {
 		_ = c.stream.Close() // frees a writer that waits for a dead peer
 	}
 	cancel()
 	c.stream.SetPatience(closeTime)
+	if rests && c.session.Wanted() {
+		c.stream.SetPatience(handoverTime)
+	}
 	c.mu.Lock()
 	c.leaving = true
 	c.mu.Unlock()
 	c.writers.Wait()
+	if rests {
+		c.rest(ctx, alive)
+	}
 	if !alive {
 		c.log.Debug("connection lost", slog.String("addr", c.addr.String()), slog.Any("err", err))
 		return
 	}
-	if c.session != nil {
+	if c.session != nil && !rests {
 		c.flush()
 	}
 	if why != nil {
@@ -269,6 +293,6 @@ func (c *conn) watch() (stop func()) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	t = time.AfterFunc(c.set.Timeout, check)
+	t = time.AfterFunc(max(0, c.set.Timeout-time.Since(c.session.Seen())), check)
 	return func() { t.Stop() }
 }

@@ -144,6 +144,7 @@ func (c *conn) startTLS(deadline time.Time) error {
 func (c *conn) bind(ctx context.Context) error {
 	offers := []*xml.Element{
 		xml.New(stream.NSBind, "bind"),
+		xml.New(stream.NSManagement, "sm"),               // XEP-0198
 		xml.New("urn:xmpp:features:rosterver", "ver"),    // RFC 6121 §2.6.1
 		xml.New("urn:xmpp:features:pre-approval", "sub"), // §3.4
 	}
@@ -157,6 +158,12 @@ func (c *conn) bind(ctx context.Context) error {
 		el, err := c.stream.Read()
 		if err != nil {
 			return err
+		}
+		if el.Name == (xml.Name{Space: stream.NSManagement, Local: "resume"}) {
+			if done, err := c.resume(ctx, el); done || err != nil {
+				return err
+			}
+			continue
 		}
 		st, err := stanza.Parse(el)
 		if st == nil || st.Kind != stanza.IQ {
@@ -202,13 +209,18 @@ func (c *conn) bindAs(ctx context.Context, st *stanza.Stanza, request *xml.Eleme
 	c.log.Debug("session bound", slog.String("jid", s.JID().String()))
 	bound := xml.New(stream.NSBind, "bind").With(xml.New(stream.NSBind, "jid").WithText(s.JID().String()))
 	s.Reply(st.Result(bound))
+	c.begin()
+	return true, nil
+}
+
+// begin gives the connection to its session.
+func (c *conn) begin() {
 	c.stream.SetTotal(-1)
 	c.stream.SetLimits(xml.Limits{
 		Bytes: c.set.Stanza, Depth: 64, Elements: 4096, Attrs: 64, Declarations: 32, Name: 256, Value: 32 << 10,
 	})
 	c.srv.signed(c)
-	s.Attach(c.reading, c)
-	return true, nil
+	c.session.Attach(c.reading, c)
 }
 
 // answer is a stanza as an element, for the time before there is an outbox.

@@ -24,6 +24,7 @@ type Config struct {
 	Domain         string   `toml:"domain"`          // lower case, no final dot
 	BlockDuration  int      `toml:"block_duration"`  // seconds
 	Timeout        int      `toml:"timeout"`         // seconds; 0: nobody is signed out for being idle
+	ResumeTime     int      `toml:"resume_time"`     // seconds; 0: a session ends with its connection
 	Registration   string   `toml:"registration"`    // auto, open, closed: see RegistrationOpen
 	Archive        string   `toml:"archive"`         // on, off
 	ArchiveDays    int      `toml:"archive_days"`    // 0: for ever

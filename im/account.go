@@ -35,12 +35,14 @@ type Account struct {
 	cursor   atomic.Uint64              // up to here the Log has been written to some connection
 	saved    atomic.Uint64              // the cursor as it is in the store; the keeper writes it
 
-	mu       sync.Mutex // the turn
-	last     store.ID   // guarded by mu: highest place in the Log that we know of
-	queue    []outgoing // guarded by mu: what states this account's condition, in order
-	draining bool       // guarded by mu: somebody routes the queue
-	turn     Delivery   // guarded by mu: the stanza whose turn it is; kept so that a turn allocates nothing
-	aim      []*Session // guarded by mu: memory for turn.Targets
+	mu       sync.Mutex     // the turn
+	last     store.ID       // guarded by mu: highest place in the Log that we know of
+	queue    []outgoing     // guarded by mu: what states this account's condition, in order
+	draining bool           // guarded by mu: somebody routes the queue
+	turn     Delivery       // guarded by mu: the stanza whose turn it is; kept so that a turn allocates nothing
+	aim      []*Session     // guarded by mu: memory for turn.Targets
+	left     []string       // guarded by mu: resources of which nobody was told that they are gone
+	ended    []endedSession // guarded by mu: resumable sessions that are no more; what it holds is not changed
 }
 
 // JID is the account's bare address.
@@ -120,8 +122,12 @@ func (a *Account) load(ctx context.Context) error {
 
 // Keep appends a message to the account's Log, in the account's turn. A zero peer: it is kept for delivery alone.
 func (a *Account) Keep(d *Delivery, peer jid.JID, sent bool) error {
+	sender := d.Session
+	if sender == nil && d.Stanza.From.Bare() == a.jid { // he writes to himself
+		sender = a.session(d.Stanza.From.Resource())
+	}
 	id, err := a.srv.store.Log.Append(d.Journey, a.owner, store.Entry{
-		Time: time.Now(), Peer: peer.Bare().String(), Sent: sent, Body: d.Stanza.Append(nil),
+		Time: time.Now(), Peer: peer.Bare().String(), Sent: sent, Note: sender.note(d.Journey.Mark()), Body: d.Stanza.Append(nil),
 	})
 	switch {
 	case errors.Is(err, store.ErrFull):
@@ -133,11 +139,11 @@ func (a *Account) Keep(d *Delivery, peer jid.JID, sent bool) error {
 	return nil
 }
 
-// Delivered is the place up to which the Log of the account of that name and number was written to some device of it: what
-// others wrote to it behind that place, nobody may have seen yet.
+// Delivered is the place up to which the Log of the account of that name and number was written to some device of it, and to
+// all whose session goes on: what others wrote to it behind that place, somebody has not seen yet.
 func (v *Server) Delivered(ctx context.Context, localpart string, o store.Owner) (store.ID, error) {
 	if a := v.table.find(localpart, o); a != nil && a.loaded.Load() {
-		return store.ID(a.cursor.Load()), nil
+		return a.lowest(), nil
 	}
 	p, err := v.store.KV.Get(ctx, o, keyCursor)
 	switch {
@@ -147,6 +153,19 @@ func (v *Server) Delivered(ctx context.Context, localpart string, o store.Owner)
 		return 0, fmt.Errorf("im: read cursor: %w", err)
 	}
 	return store.ID(binary.BigEndian.Uint64(p)), nil
+}
+
+// lowest is the lowest of the account's cursor and those of its sessions.
+func (a *Account) lowest() store.ID {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	at := store.ID(a.cursor.Load())
+	for _, s := range a.Sessions() {
+		if s.number != 0 {
+			at = min(at, s.reached())
+		}
+	}
+	return at
 }
 
 // StanzaID is the element that tells a message's place in this account's Log (XEP-0359).

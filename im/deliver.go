@@ -107,7 +107,7 @@ func (a *Account) deliver(ctx context.Context, d *Delivery) error {
 	behind := len(d.Targets) == 0
 	for _, list := range [...][]*Session{d.Targets, d.Copies} {
 		for _, s := range list {
-			behind = behind || s.catching
+			behind = behind || s.catching || d.ID == 0 && s.away()
 		}
 	}
 	if behind && d.ID == 0 {
@@ -152,7 +152,7 @@ func (a *Account) copy(ctx context.Context, d *Delivery, st *stanza.Stanza) erro
 // give puts a message, or a copy of it, into the outbox of a session. Who is catching up will come by it in the Log; who
 // cannot take it now begins to catch up, or is closed when it is not kept. The caller holds a.mu.
 func (a *Account) give(ctx context.Context, d *Delivery, s *Session, st *stanza.Stanza, to jid.JID, place store.ID) error {
-	if s.catching && d.ID != 0 || s.send(st, to, a.srv.store.Mark(), place, false) {
+	if s.catching && d.ID != 0 || s.send(st, to, a.srv.store.Mark(), what{id: d.ID, moves: place != 0, message: true}, false) {
 		return nil
 	}
 	if d.ID == 0 && d.Session == nil {
@@ -165,7 +165,9 @@ func (a *Account) give(ctx context.Context, d *Delivery, s *Session, st *stanza.
 		s.kick()
 		return nil
 	}
-	s.End(&stream.Error{Condition: stream.ResourceConstraint, Text: "This client reads too slowly."})
+	if !s.away() { // who is not there misses what is for now or never
+		s.End(&stream.Error{Condition: stream.ResourceConstraint, Text: "This client reads too slowly."})
+	}
 	return nil
 }
 

@@ -26,6 +26,10 @@ type Extension struct {
 	Commands []Command // ad-hoc commands (XEP-0050) it contributes
 	Changed  func(Change)
 	Closed   func(*Session) // the session is gone for good
+	// Save is what the extension keeps with a session that is to be there again after a restart, and Restore gives it back.
+	// Save is asked in the turn of the session's account, when the session has said that it has changed (see Slot.Set).
+	Save    func(*Session) string
+	Restore func(*Session, string)
 	// CatchUp is asked what a session that is catching up gets for a message which its account has sent meanwhile, given
 	// with its id; nil for nothing.
 	CatchUp func(*Session, *stanza.Stanza) *stanza.Stanza
@@ -123,6 +127,7 @@ type CommandResult struct {
 type Change struct {
 	Account *Account
 	Online  bool
+	Again   bool // it was there when the server ended
 	Time    time.Time
 	Journey store.Journey
 }

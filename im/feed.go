@@ -36,12 +36,15 @@ func (s *Session) welcome(ctx context.Context) error {
 		if err := s.greetContacts(ctx); err != nil {
 			return err
 		}
+		s.due.contacts = false // what is left of due is given after a resumption
 	}
-	for _, st := range s.due.requests {
+	for len(s.due.requests) > 0 {
 		if err := s.WaitRoom(); err != nil {
 			return err
 		}
-		s.send(st, st.To, s.srv.store.Mark(), 0, true)
+		st := s.due.requests[0]
+		s.due.requests = s.due.requests[1:]
+		s.send(st, st.To, s.srv.store.Mark(), what{}, true)
 	}
 	missed := s.due.missed
 	s.due = due{}
@@ -94,6 +97,15 @@ func (s *Session) greetContacts(ctx context.Context) error {
 	return nil
 }
 
+// Queried says that the session's client has begun to read its archive: what is there by now, it is not sent as missed.
+func (s *Session) Queried() {
+	s.account.mu.Lock()
+	defer s.account.mu.Unlock()
+	if s.queried == 0 {
+		s.queried = s.account.last
+	}
+}
+
 // feeds are what a session is given by its writer as its outbox drains: the messages that it has missed.
 type feeds struct {
 	mu    sync.Mutex
@@ -103,6 +115,12 @@ type feeds struct {
 func (f *feeds) add(step func(context.Context) bool) {
 	f.mu.Lock()
 	f.queue = append(f.queue, step)
+	f.mu.Unlock()
+}
+
+func (f *feeds) reset() {
+	f.mu.Lock()
+	f.queue = nil
 	f.mu.Unlock()
 }
 
@@ -137,7 +155,8 @@ func (f *feeds) step(ctx context.Context, s *Session) bool {
 // account.mu.
 func (s *Session) catchUp(after store.ID) {
 	if !s.catching {
-		s.catching, s.cursor, s.copied = true, after, after
+		s.catching, s.copied = true, after
+		s.cursor.Store(uint64(after))
 		s.feeds.add(s.feedLog)
 	}
 }
@@ -148,7 +167,7 @@ const logPage = 50
 // feedLog moves one page of the account's Log into the outbox. When it has reached the end, the session turns live.
 func (s *Session) feedLog(ctx context.Context) bool {
 	n := 0
-	for e, err := range s.srv.store.Log.Range(ctx, s.account.owner, store.Query{After: s.cursor, Limit: logPage}) {
+	for e, err := range s.srv.store.Log.Range(ctx, s.account.owner, store.Query{After: store.ID(s.cursor.Load()), Limit: logPage}) {
 		if err != nil && ctx.Err() != nil {
 			return false // the session is over; the next one begins where this one's connection ended
 		}
@@ -159,7 +178,7 @@ func (s *Session) feedLog(ctx context.Context) bool {
 		}
 		n++
 		s.feedEntry(e)
-		s.cursor = e.ID
+		s.cursor.Store(uint64(e.ID)) // after it is in the outbox: see place
 	}
 	if n == logPage {
 		return true
@@ -167,36 +186,57 @@ func (s *Session) feedLog(ctx context.Context) bool {
 	a := s.account
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.last > s.cursor {
+	if a.last > store.ID(s.cursor.Load()) {
 		return true
 	}
 	s.catching = false
 	return false
 }
 
-// feedEntry adds one kept message to the outbox, with its id (XEP-0359) and the time at which it was kept (XEP-0203).
-func (s *Session) feedEntry(e store.Entry) {
-	if len(e.Body) == 0 || e.Sent && (e.ID <= s.copied || len(s.srv.catchUps) == 0) { // erased, or one's own and known
-		return
+// entry is a kept message as it is given later, with its id (XEP-0359) and the time at which it was kept (XEP-0203); nil
+// when there is none any more.
+func (s *Session) entry(e store.Entry) *stanza.Stanza {
+	if len(e.Body) == 0 {
+		return nil
 	}
-	el, err := xml.Parse(string(e.Body), stanza.NSClient, xml.Limits{})
+	st := s.parse(string(e.Body))
+	if st == nil {
+		return nil
+	}
+	return st.With(s.account.StanzaID(e.ID), Delay(s.srv.domain, e.Time))
+}
+
+// parse reads a stanza that the server has kept, nil when it cannot.
+func (s *Session) parse(text string) *stanza.Stanza {
+	el, err := xml.Parse(text, stanza.NSClient, xml.Limits{})
 	var st *stanza.Stanza
 	if err == nil {
 		st, err = stanza.Parse(el)
 	}
 	if err != nil {
-		s.srv.log.Error("a kept message cannot be read and is left out", "jid", s.account.jid.String(), "id", uint64(e.ID), "err", err)
+		s.srv.log.Error("a kept stanza cannot be read and is left out", "jid", s.account.jid.String(), "err", err)
+		return nil
+	}
+	return st
+}
+
+// feedEntry adds one kept message to the outbox.
+func (s *Session) feedEntry(e store.Entry) {
+	if e.Sent && (e.ID <= s.copied || len(s.srv.catchUps) == 0) { // one's own and known
 		return
 	}
-	st = st.With(s.account.StanzaID(e.ID), Delay(s.srv.domain, e.Time))
+	st := s.entry(e)
+	if st == nil {
+		return
+	}
 	if !e.Sent {
-		s.out.append(s.srv.store.Mark(), e.ID, true, st.Append)
+		s.out.append(s.srv.store.Mark(), what{id: e.ID, moves: true, message: true}, true, st.Append)
 		s.kick()
 		return
 	}
 	for _, f := range s.srv.catchUps {
 		if c := f(s, st); c != nil {
-			s.Reply(c)
+			s.reply(c, e.ID)
 		}
 	}
 }

@@ -21,6 +21,7 @@ type outbox struct {
 	attached bool // there is a connection to write to
 	buf      []byte
 	holds    []hold
+	acks     *acks      // nil on a stream without stream management
 	noted    store.Mark // the highest mark whose durability we asked to be told of
 	running  bool       // a writer is at work
 	closed   bool
@@ -30,7 +31,7 @@ type outbox struct {
 // append adds what render appends. It reports false, and adds nothing, when the bound would be passed by what others
 // push; own is what the session asked for, whose pace is its reader's (see WaitRoom). What is for a closed outbox is for
 // nobody, and counts as added.
-func (o *outbox) append(mark store.Mark, id store.ID, own bool, render func([]byte) []byte) bool {
+func (o *outbox) append(mark store.Mark, w what, own bool, render func([]byte) []byte) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed {
@@ -38,11 +39,21 @@ func (o *outbox) append(mark store.Mark, id store.ID, own bool, render func([]by
 	}
 	before := len(o.buf)
 	buf := render(o.buf)
-	if len(buf) > o.limit && before > 0 && !own {
+	if !own && before > 0 && o.passed(len(buf)) {
 		o.buf = buf[:before]
 		return false
 	}
 	o.buf = buf
+	if o.acks != nil {
+		o.acks.queued = append(o.acks.queued, piece{w, len(buf) - before})
+		if w.plain {
+			o.acks.opening++
+		}
+	}
+	id := store.ID(0)
+	if w.moves {
+		id = w.id
+	}
 	if n := len(o.holds); n > 0 && o.holds[n-1].mark >= mark {
 		// What rests on less waits for its turn all the same: order is kept.
 		last := &o.holds[n-1]
@@ -53,30 +64,83 @@ func (o *outbox) append(mark store.Mark, id store.ID, own bool, render func([]by
 	return true
 }
 
+// passed tells whether so many bytes are more than may wait. On a stream with stream management that has no connection
+// the bound is that of its standing; on one that has, what is written again after a resumption has room as well.
+func (o *outbox) passed(bytes int) bool {
+	switch k := o.acks; {
+	case k == nil:
+		return bytes > o.limit
+	case !o.attached:
+		return bytes+len(k.kept) > max(o.limit, maxKept) || len(k.queued)+len(k.sent) >= maxSent
+	}
+	return bytes > o.limit+maxKept
+}
+
+// ready tells whether something can be written now, and else on which batch it waits, if there is anything.
+func (o *outbox) ready(durable store.Mark) (now bool, wait store.Mark) {
+	if len(o.holds) > 0 {
+		if o.holds[0].mark <= durable {
+			return true, 0
+		}
+		wait = o.holds[0].mark
+	}
+	if o.acks != nil {
+		now, mark := o.acks.ready(durable)
+		if now || wait == 0 || mark != 0 && mark < wait {
+			return now, mark
+		}
+	}
+	return false, wait
+}
+
+// ask notes which batch we wait for; it returns 0 when the store was asked for it, or a later one, already.
+func (o *outbox) ask(wait store.Mark) store.Mark {
+	if o.noted >= wait {
+		return 0
+	}
+	o.noted = wait
+	return wait
+}
+
 // start decides what an append, or a batch that became durable, leads to: wake a writer, or ask to be told of a mark.
 func (o *outbox) start(durable store.Mark) (wake bool, ask store.Mark) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.running || o.closed || !o.attached || len(o.holds) == 0 {
+	if o.running || o.closed || !o.attached {
 		return false, 0
 	}
-	first := o.holds[0].mark
-	if first <= durable {
+	now, wait := o.ready(durable)
+	if now {
 		o.running = true
 		return true, 0
 	}
-	if o.noted < first {
-		o.noted = first
-		return false, first
-	}
-	return false, 0
+	return false, o.ask(wait)
 }
 
 // take moves everything durable to the front of spare and returns it with the highest Log id inside; nil when there
-// is nothing.
-func (o *outbox) take(durable store.Mark, spare []byte) ([]byte, store.ID) {
+// is nothing. With stream management the id is 0, because what was written is not yet delivered, and hopeless says that the
+// client acknowledges nothing.
+func (o *outbox) take(durable store.Mark, spare []byte) (p []byte, id store.ID, hopeless bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	p, id = o.taken(durable, spare)
+	if o.acks == nil {
+		return p, id, false
+	}
+	if p != nil {
+		o.acks.wrote(p)
+		spare = p
+	} else {
+		spare = spare[:0]
+	}
+	if p = o.acks.say(spare, durable); len(p) == 0 {
+		return nil, 0, false
+	}
+	return p, 0, o.acks.hopeless()
+}
+
+// taken is take, but for the counting.
+func (o *outbox) taken(durable store.Mark, spare []byte) ([]byte, store.ID) {
 	n, id := 0, store.ID(0)
 	for n < len(o.holds) && o.holds[n].mark <= durable {
 		id = max(id, o.holds[n].id)
@@ -109,19 +173,46 @@ func (o *outbox) take(durable store.Mark, spare []byte) ([]byte, store.ID) {
 func (o *outbox) rest(durable func() store.Mark) (done bool, ask store.Mark) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.holds) > 0 && o.holds[0].mark <= durable() {
+	now, wait := o.ready(durable())
+	if now {
 		return false, 0
 	}
 	o.running = false
 	if len(o.holds) == 0 {
 		o.buf = nil // an idle session owns no buffer
-		return true, 0
 	}
-	if o.noted < o.holds[0].mark {
-		o.noted = o.holds[0].mark
-		return true, o.noted
+	return true, o.ask(wait)
+}
+
+// detach takes the connection away; its writer has ended.
+func (o *outbox) detach() {
+	o.attached, o.running = false, false
+	o.acks.rest()
+}
+
+// again puts stanzas in front of all others.
+func (o *outbox) again(list []piece, bytes []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(list) == 0 {
+		return
 	}
-	return true, 0
+	o.buf = append(bytes, o.buf...)
+	for i := range o.holds {
+		o.holds[i].end += len(bytes)
+	}
+	o.holds = append([]hold{{end: len(bytes)}}, o.holds...)
+	o.acks.queued = append(list, o.acks.queued...)
+}
+
+// manage begins to count, behind what is in the outbox now.
+func (o *outbox) manage() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.acks = new(acks)
+	if n := len(o.buf); n > 0 {
+		o.acks.queued, o.acks.opening = []piece{{what{plain: true}, n}}, 1
+	}
 }
 
 func (o *outbox) size() int {

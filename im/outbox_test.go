@@ -13,12 +13,12 @@ func newOutbox(limit int) *outbox {
 
 func (o *outbox) put(t *testing.T, text string, mark store.Mark, id store.ID) bool {
 	t.Helper()
-	return o.append(mark, id, false, func(dst []byte) []byte { return append(dst, text...) })
+	return o.append(mark, what{id: id, moves: true}, false, func(dst []byte) []byte { return append(dst, text...) })
 }
 
 func (o *outbox) expect(t *testing.T, durable store.Mark, want string, wantID store.ID) {
 	t.Helper()
-	got, id := o.take(durable, nil)
+	got, id, _ := o.take(durable, nil)
 	if string(got) != want || id != wantID {
 		t.Errorf("with %d durable: took %q up to %d instead of %q up to %d", durable, got, id, want, wantID)
 	}
@@ -49,7 +49,7 @@ func TestOutboxIsBounded(t *testing.T) {
 	if o.put(t, "y", 0, 0) {
 		t.Error("the bound was passed")
 	}
-	if !o.append(0, 0, true, func(dst []byte) []byte { return append(dst, "own"...) }) {
+	if !o.append(0, what{}, true, func(dst []byte) []byte { return append(dst, "own"...) }) {
 		t.Error("what the session asked for itself was refused")
 	}
 	o.expect(t, 0, strings.Repeat("x", 20)+"own", 0)

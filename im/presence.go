@@ -52,6 +52,7 @@ func (s *Session) setPresence(j store.Journey, st *stanza.Stanza) error {
 	}
 	s.presence.Store(st)
 	s.priority = priority
+	s.stale.Store(true)
 	a.say(outgoing{st: st, wide: true})
 	if first {
 		a.say(outgoing{st: a.srv.greeting(s.jid), to: []*Session{s}})
@@ -65,7 +66,8 @@ func (s *Session) setPresence(j store.Journey, st *stanza.Stanza) error {
 		a.say(outgoing{then: func() { close(s.due.said) }})
 	}
 	if waited && priority >= 0 && !s.catching {
-		s.catching, s.cursor, s.copied = true, store.ID(a.cursor.Load()), a.last
+		s.catching, s.copied = true, a.last
+		s.cursor.Store(max(a.cursor.Load(), uint64(s.queried)))
 		s.due.missed = true
 	}
 	return nil
@@ -75,6 +77,7 @@ func (s *Session) setPresence(j store.Journey, st *stanza.Stanza) error {
 // (RFC 6121 §4.5.2). The caller holds account.mu.
 func (s *Session) gone(j store.Journey, st *stanza.Stanza, stays bool) {
 	a := s.account
+	s.stale.Store(true)
 	was := s.presence.Swap(nil) != nil
 	if was {
 		if !a.srv.stopping.Load() {
@@ -129,6 +132,7 @@ func (s *Session) sendPresence(st *stanza.Stanza) error {
 	case stanza.Unavailable:
 		delete(s.directed, st.To)
 	}
+	s.stale.Store(true)
 	a.say(outgoing{st: st})
 	return nil
 }

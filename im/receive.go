@@ -95,18 +95,25 @@ func (v *Server) carry(ctx context.Context, s *Session, j store.Journey, st *sta
 	defer j.End()
 	if st.Kind == stanza.Presence {
 		if st.To.IsZero() {
-			return s.setPresence(j, st)
+			err := s.setPresence(j, st)
+			s.announced(j)
+			return err
 		}
 		return s.sendPresence(st)
 	}
 	if st.To.IsZero() { // RFC 6120 §10.3.1: to the sender's own account
 		st = st.Addressed(st.From, s.account.jid)
 	}
+	kept := v.store.Log.Appends()
 	first, more, err := s.account.send(ctx, s, j, st)
 	if err != nil {
 		return err
 	}
-	return v.Route(ctx, j, first, more...)
+	err = v.Route(ctx, j, first, more...)
+	if s.number != 0 && kept != v.store.Log.Appends() {
+		s.countIn(j)
+	}
+	return err
 }
 
 // send is the sender's turn.

@@ -33,6 +33,7 @@ func (v *Server) rosterExtension() Extension {
 func rosterGet(_ context.Context, q *Query) (*xml.Element, error) {
 	a := q.Account
 	q.Session.interested.Store(true)
+	q.Session.stale.Store(true)
 	version := a.rosterVersion()
 	if q.Payload.Attr("ver") == version {
 		return nil, nil

@@ -52,8 +52,9 @@ type Config struct {
 // Settings are what can change while the hall works.
 type Settings struct {
 	BlockedSender BlockedSender
-	Sessions      int // how many sessions an account may have
-	Outbox        int // bytes that may wait for a session which does not read; counts for sessions to come
+	Sessions      int           // how many sessions an account may have
+	Outbox        int           // bytes that may wait for a session which does not read; counts for sessions to come
+	Resume        time.Duration // how long a session waits for its client to come back (XEP-0198); 0: not at all
 }
 
 // Server is the hall.
@@ -232,10 +233,7 @@ func (v *Server) Bind(ctx context.Context, localpart, resource string) (*Session
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{srv: v, account: a, jid: full, slots: make([]atomic.Value, v.slots)}
-	s.seen.Store(time.Now().UnixNano())
-	s.out.limit = v.settings.Load().Outbox
-	s.out.room = make(chan struct{}, 1)
+	s := v.newSession(a, full)
 	for {
 		if old := a.session(full.Resource()); old != nil {
 			old.End(&stream.Error{Condition: stream.Conflict, Text: "The same client has signed in again."})
@@ -243,12 +241,40 @@ func (v *Server) Bind(ctx context.Context, localpart, resource string) (*Session
 		}
 		again, err := a.admit(s)
 		switch {
+		case errors.Is(err, ErrTooMany) && v.displace(ctx, a):
 		case err != nil:
 			return nil, err
 		case !again:
 			return s, nil
 		}
 	}
+}
+
+func (v *Server) newSession(a *Account, full jid.JID) *Session {
+	s := &Session{srv: v, account: a, jid: full, slots: make([]atomic.Value, v.slots)}
+	s.seen.Store(time.Now().UnixNano())
+	s.out.limit = v.settings.Load().Outbox
+	s.out.room = make(chan struct{}, 1)
+	return s
+}
+
+// displace closes the account's session that has waited longest for its client to come back. It reports false when none
+// waits.
+func (v *Server) displace(ctx context.Context, a *Account) bool {
+	var oldest *Session
+	var until time.Time
+	for _, s := range a.Sessions() {
+		s.out.mu.Lock()
+		if s.resting && (oldest == nil || s.until.Before(until)) {
+			oldest, until = s, s.until
+		}
+		s.out.mu.Unlock()
+	}
+	if oldest == nil || !oldest.expired(until) {
+		return false
+	}
+	v.Close(ctx, oldest, "")
+	return true
 }
 
 // admit adds a new session to its account. It reports true, and adds nothing, while another one has the resource.
@@ -279,10 +305,14 @@ func (v *Server) Close(ctx context.Context, s *Session, why string) {
 	if err != nil {
 		v.log.Debug("session closed without a journey", slog.String("jid", s.jid.String()), slog.Any("err", err))
 	}
+	var answers []*stanza.Stanza
 	a.mu.Lock()
 	was := s.closed
 	if !was {
 		s.closed = true
+		if s.recorded && v.stopping.Load() { // nobody is told: see restore
+			a.left = append(a.left, s.jid.Resource())
+		}
 		var status []*xml.Element
 		if why != "" {
 			status = append(status, xml.New(stanza.NSClient, "status").WithText(why))
@@ -290,19 +320,31 @@ func (v *Server) Close(ctx context.Context, s *Session, why string) {
 		s.gone(j, stanza.New(stanza.Presence, stanza.Unavailable, s.jid, jid.JID{}, status...), false)
 		next := slices.DeleteFunc(slices.Clone(a.Sessions()), func(t *Session) bool { return s == t })
 		a.sessions.Store(&next)
+		if s.number != 0 {
+			a.bury(s)
+		}
 		if j.Valid() {
-			if err := a.saveCursor(j); err != nil {
+			answers = a.rescue(ctx, j, s)
+			err := a.saveCursor(j)
+			if s.number != 0 || s.recorded {
+				err = errors.Join(err, a.save(j, nil))
+			}
+			if err != nil {
 				v.log.Error("cursor not saved", slog.String("jid", a.jid.String()), slog.Any("err", err))
 			}
 		}
 	}
 	a.mu.Unlock()
 	if j.Valid() {
+		for _, st := range answers {
+			_ = v.Route(ctx, j, st) // who is not there any more needs no answer
+		}
 		j.End()
 	}
 	a.drain(context.WithoutCancel(ctx))
 	if !was {
 		s.out.close()
+		s.released()
 		for _, f := range v.closers {
 			f(s)
 		}
@@ -341,16 +383,18 @@ func (v *Server) Turns() {
 	})
 }
 
-// SaveCursors writes, once, how far each account's Log has been delivered since the last time. Its caller repeats it
-// about every second: what was delivered after the last time is delivered again after a crash.
-func (v *Server) SaveCursors(ctx context.Context) error {
+// accountPage is how many accounts are written in one journey.
+const accountPage = 100
+
+// saveCursors writes how far each account's Log has been delivered since the last time.
+func (v *Server) saveCursors(ctx context.Context) error {
 	var behind []*Account
 	v.table.each(func(a *Account) {
 		if a.cursor.Load() != a.saved.Load() {
 			behind = append(behind, a)
 		}
 	})
-	for page := range slices.Chunk(behind, 100) {
+	for page := range slices.Chunk(behind, accountPage) {
 		j, err := v.store.Begin(ctx)
 		if err != nil {
 			return fmt.Errorf("im: save cursors: %w", err)

@@ -33,19 +33,29 @@ type Session struct {
 	interested atomic.Bool                   // asked for the roster: gets pushes (RFC 6121 §2.2)
 	blockPush  atomic.Bool                   // asked for the block list: gets pushes (XEP-0191 §3.3)
 
-	// guarded by account.mu
+	// guarded by account.mu; id and number are set by the reader alone, which reads them without
+	id       string // what a client names to go on with the session (XEP-0198 §3); "": it cannot
+	number   uint32 // names it in the account's Log; 0: likewise
+	saved    standing
+	recorded bool     // it is available and will not be there after a restart, and that is written down
+	parked   bool     // it was restored with all that it had not acknowledged, and has not been gone on with
+	queried  store.ID // so far its client can read in the archive, which it has asked
 	priority int8
 	directed map[jid.JID]struct{} // who got directed presence (RFC 6121 §4.6)
 	catching bool                 // fed from the Log, see feed.go
 	closed   bool
 
 	// owned by the feed, which one writer at a time runs; before catching is set, by whoever holds account.mu
-	cursor store.ID
-	copied store.ID // copies of what the account sent up to here, it has had or was not to have
+	cursor atomic.Uint64 // place in the Log; read by anyone
+	copied store.ID      // copies of what the account sent up to here, it has had or was not to have
 
 	// owned by the reader
 	reading context.Context
 	due     due
+	managed bool // stream management is on
+
+	handled atomic.Uint32 // stanzas of the client since then; written by the reader
+	stale   atomic.Bool   // what a session is to have again after a restart has changed
 
 	out   outbox
 	feeds feeds
@@ -54,12 +64,16 @@ type Session struct {
 	carrier Carrier       // nil until Attach
 	early   *stream.Error // End came before Attach
 	dead    bool          // likewise
+	resting bool          // its connection is lost, and it waits for the next
+	until   time.Time     // so long
+	wanted  chan struct{} // somebody waits for it to rest; closed then
 }
 
 // Attach gives the session its connection; only then does anything leave the outbox. reading ends when nothing more is
 // read from the connection.
 func (s *Session) Attach(reading context.Context, c Carrier) {
 	s.reading = reading
+	fed := s.fedAgain()
 	s.out.mu.Lock()
 	s.carrier, s.out.attached = c, true
 	dead, early := s.dead, s.early
@@ -68,6 +82,9 @@ func (s *Session) Attach(reading context.Context, c Carrier) {
 		c.End(early)
 	}
 	s.kick()
+	if fed {
+		s.feedMe()
+	}
 }
 
 // JID is the session's full address.
@@ -83,7 +100,10 @@ func (s *Session) Seen() time.Time { return time.Unix(0, s.seen.Load()) }
 func (s *Session) Presence() *stanza.Stanza { return s.presence.Load() }
 
 // WantBlockList makes the session one that gets pushes of the block list.
-func (s *Session) WantBlockList() { s.blockPush.Store(true) }
+func (s *Session) WantBlockList() {
+	s.blockPush.Store(true)
+	s.stale.Store(true)
+}
 
 // End asks the session's connection to close with err; nil: in order. It returns at once.
 func (s *Session) End(err *stream.Error) {
@@ -103,7 +123,11 @@ func (s *Session) End(err *stream.Error) {
 // the previous call, to be used again.
 func (s *Session) Next(ctx context.Context, spare []byte) ([]byte, store.ID) {
 	for {
-		if p, id := s.out.take(s.srv.store.Durable(), spare); p != nil {
+		p, id, hopeless := s.out.take(s.srv.store.Durable(), spare)
+		if hopeless {
+			s.End(&stream.Error{Condition: stream.PolicyViolation, Text: "This client does not acknowledge what it is sent."})
+		}
+		if p != nil {
 			return p, id
 		}
 		if s.feeds.step(ctx, s) {
@@ -172,8 +196,8 @@ func (s *Session) feedMe() {
 }
 
 // send puts one stanza into the outbox, addressed to 'to'. false: the outbox is full or closed.
-func (s *Session) send(st *stanza.Stanza, to jid.JID, mark store.Mark, id store.ID, own bool) bool {
-	ok := s.out.append(mark, id, own, func(dst []byte) []byte { return st.AppendTo(dst, to) })
+func (s *Session) send(st *stanza.Stanza, to jid.JID, mark store.Mark, w what, own bool) bool {
+	ok := s.out.append(mark, w, own, func(dst []byte) []byte { return st.AppendTo(dst, to) })
 	if ok {
 		s.kick()
 	}
@@ -183,8 +207,11 @@ func (s *Session) send(st *stanza.Stanza, to jid.JID, mark store.Mark, id store.
 // push is send for what others cause and nobody keeps: a session that cannot take it has lost count of the world, and
 // is closed, so that it starts anew; then it reports false.
 func (s *Session) push(st *stanza.Stanza, to jid.JID, mark store.Mark) bool {
-	if s.send(st, to, mark, 0, false) {
+	if s.send(st, to, mark, what{}, false) {
 		return true
+	}
+	if st.Kind == stanza.IQ && s.away() {
+		return false
 	}
 	s.srv.log.Info("session closed: it does not read", slog.String("jid", s.jid.String()))
 	s.End(&stream.Error{Condition: stream.ResourceConstraint, Text: "This client reads too slowly."})
@@ -192,7 +219,12 @@ func (s *Session) push(st *stanza.Stanza, to jid.JID, mark store.Mark) bool {
 }
 
 // Reply puts an answer to something that the session itself asked into its outbox.
-func (s *Session) Reply(st *stanza.Stanza) { s.send(st, s.jid, s.srv.store.Mark(), 0, true) }
+func (s *Session) Reply(st *stanza.Stanza) { s.reply(st, 0) }
+
+// reply is Reply with what stands at a place of the account's Log.
+func (s *Session) reply(st *stanza.Stanza, id store.ID) {
+	s.send(st, s.jid, s.srv.store.Mark(), what{id: id, message: id != 0}, true)
+}
 
 // WaitRoom blocks while so much waits for this session that it should not ask for more: its reader calls it before it
 // reads on. It returns the cause when the session's connection ends first.

@@ -17,4 +17,7 @@ func (k Slot[T]) Get(s *Session) *T {
 }
 
 // Set keeps p with s; nil takes away what is kept.
-func (k Slot[T]) Set(s *Session, p *T) { s.slots[k.at].Store(p) }
+func (k Slot[T]) Set(s *Session, p *T) {
+	s.slots[k.at].Store(p)
+	s.stale.Store(true)
+}

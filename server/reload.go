@@ -54,7 +54,7 @@ func (s *Server) Reload(next config.Config) (Reloaded, error) {
 
 func hallSettings(c config.Config) im.Settings {
 	return im.Settings{
-		BlockedSender: im.BlockedSender(c.BlockedSender), Sessions: c.Limits.Sessions, Outbox: c.Limits.OutboxBytes,
+		BlockedSender: im.BlockedSender(c.BlockedSender), Sessions: c.Limits.Sessions, Outbox: c.Limits.OutboxBytes, Resume: time.Duration(c.ResumeTime) * time.Second,
 	}
 }
 

@@ -152,7 +152,7 @@ func (s *Server) Serve(ctx context.Context) error {
 			cancel(nil)
 		})
 	})
-	work.Go(func() { s.keepCursors(ctx) })
+	work.Go(func() { s.checkpoint(ctx) })
 	select {
 	case <-ctx.Done():
 	case <-s.store.Failed():
@@ -178,8 +178,8 @@ func (s *Server) Serve(ctx context.Context) error {
 // Turns returns once every account has had a moment in which it was nobody's turn: a sign that nothing hangs.
 func (s *Server) Turns() { s.hall.Turns() }
 
-// keepCursors writes about every second how far messages were delivered.
-func (s *Server) keepCursors(ctx context.Context) {
+// checkpoint writes about every second how far messages were delivered, and ends sessions whose time is over.
+func (s *Server) checkpoint(ctx context.Context) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
 	for {
@@ -187,8 +187,8 @@ func (s *Server) keepCursors(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			if err := s.hall.SaveCursors(ctx); err != nil && ctx.Err() == nil {
-				s.log.Warn("cursors not saved", slog.Any("err", err))
+			if err := s.hall.Checkpoint(ctx); err != nil && ctx.Err() == nil {
+				s.log.Warn("how far messages were delivered was not written down", slog.Any("err", err))
 			}
 		}
 	}
@@ -203,6 +203,9 @@ func (s *Server) stop(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, stopTime/2)
 	defer cancel()
 	s.clients.Shutdown(ctx)
+	if err := s.hall.Suspend(ctx); err != nil {
+		s.log.Error("sessions will not be where they were", slog.Any("err", err))
+	}
 }
 
 // close closes what is open. It is also what New does when it cannot go on.

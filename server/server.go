@@ -257,6 +257,9 @@ func (s *Server) openHall(ctx context.Context) (err error) {
 		people.Extension(),
 		disco.New(s.hall, disco.Options{Timeout: func() int { return int(s.timeout.Load()) }, Contacts: disco.Contacts(c.Contact)}), // announces all of the above
 	)
+	if err == nil {
+		err = s.hall.Restore(ctx)
+	}
 	if err != nil {
 		return fmt.Errorf("server: %w", err)
 	}

@@ -83,7 +83,7 @@ func New(e Engine, o Options) *Store {
 		cur: &batch{mark: 1}, spare: &batch{slot: 1},
 		heads: make(map[Owner]*head),
 	}
-	s.Log, s.KV = &Log{s}, &KV{s}
+	s.Log, s.KV = &Log{s: s}, &KV{s}
 	var err error
 	if s.wire, err = loadWire(e); err != nil {
 		s.fail(err)

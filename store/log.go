@@ -5,11 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync/atomic"
 	"time"
 )
 
 // Log is the append-only history of every owner.
-type Log struct{ s *Store }
+type Log struct {
+	s       *Store
+	appends atomic.Uint64
+}
+
+// Appends is how many entries were appended since the store was made, by anybody.
+func (l *Log) Appends() uint64 { return l.appends.Load() }
 
 // Append adds e to o's Log, in the owner's turn, and returns the id it got; e.ID is ignored, e.Body is copied. Order and
 // id are fixed at once. An owner that was not loaded is read first (see Load). Errors: ErrFull, ErrFailed; nothing is
@@ -32,6 +39,7 @@ func (l *Log) Append(j Journey, o Owner, e Entry) (ID, error) {
 		p.first = e.ID
 	}
 	p.entries = append(p.entries, s.add(Op{Kind: OpAppend, Owner: o, Entry: e}))
+	l.appends.Add(1)
 	return e.ID, nil
 }
 

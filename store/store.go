@@ -37,6 +37,7 @@ type Entry struct {
 	Time time.Time // UTC, kept to the nanosecond; Append takes the present for the zero value
 	Peer string    // bare address of the other side
 	Sent bool      // the owner wrote it
+	Note uint64    // what its writer notes beside it; opaque to the store, and not changed by Replace
 	Body []byte    // opaque to the store
 }
 

@@ -194,7 +194,7 @@ func (a *Admin) change(ctx context.Context, f func(*motd) error) error {
 
 // changed hears who comes. It is called in the account's turn, so the message of the day is left to Run.
 func (a *Admin) changed(c im.Change) {
-	if m := a.motd.Load(); c.Online && m != nil && m.Text != "" {
+	if m := a.motd.Load(); c.Online && !c.Again && m != nil && m.Text != "" {
 		a.expect(c.Account.JID().Local())
 	}
 }

@@ -42,6 +42,7 @@ func (a *Archive) query(ctx context.Context, q *im.Query) (*xml.Element, error) 
 	if err != nil {
 		return nil, err
 	}
+	q.Session.Queried()
 	p, err := a.open(ctx, q, ask)
 	if err != nil {
 		return nil, err

@@ -50,6 +50,13 @@ func New(hall *im.Server) im.Extension {
 		Sending:  c.sending,
 		Arriving: c.arriving,
 		CatchUp:  c.catchUp,
+		Save: func(s *im.Session) string {
+			if c.asked.Get(s) == nil {
+				return ""
+			}
+			return "on"
+		},
+		Restore: func(s *im.Session, _ string) { c.asked.Set(s, &known{seed: maphash.MakeSeed()}) },
 	}
 }
 

@@ -30,6 +30,17 @@ func (w *owner) last() store.ID { return w.floor + store.ID(len(w.entries)) }
 // New returns an empty engine.
 func New() *Engine { return &Engine{owners: make(map[store.Owner]*owner)} }
 
+// Copy is what the engine holds now, as a disk holds it when the power is cut.
+func (e *Engine) Copy() *Engine {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	c := New()
+	for o, w := range e.owners {
+		c.owners[o] = &owner{floor: w.floor, entries: slices.Clone(w.entries), kv: maps.Clone(w.kv)}
+	}
+	return c
+}
+
 // Commit implements store.Engine.
 func (e *Engine) Commit(ops []store.Op) error {
 	e.mu.Lock()

@@ -23,8 +23,8 @@ func (w *writerStmts) prepare(c *conn) error {
 		{&w.begin, "BEGIN IMMEDIATE"},
 		{&w.commit, "COMMIT"},
 		{&w.rollback, "ROLLBACK"},
-		{&w.add, "INSERT INTO log (seq, owner, id, stamp, peer, sent, body, sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"},
-		{&w.row, "SELECT owner, id, stamp, peer, sent FROM log WHERE seq = ?"},
+		{&w.add, "INSERT INTO log (seq, owner, id, stamp, peer, sent, note, body, sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+		{&w.row, "SELECT owner, id, stamp, peer, sent, note FROM log WHERE seq = ?"},
 		{&w.replace, "UPDATE log SET body = ?, sum = ? WHERE seq = ?"},
 		{&w.trim, "INSERT INTO trim (owner, floor, swept) VALUES (?, ?, 0) " +
 			"ON CONFLICT (owner) DO UPDATE SET floor = max(floor, excluded.floor)"},
@@ -113,7 +113,8 @@ func (e *Engine) apply(op *store.Op, seq *int64) error {
 			body = []byte{}
 		}
 		e.fresh = append(e.fresh, tailRow{op.Owner, n.ID, ref{*seq, hashPeer(n.Peer)}})
-		return e.ws.add.exec(*seq, o, int64(n.ID), stamp, n.Peer, sent, body, sumEntry(o, int64(n.ID), stamp, n.Peer, sent, body))
+		note := int64(n.Note)
+		return e.ws.add.exec(*seq, o, int64(n.ID), stamp, n.Peer, sent, note, body, sumEntry(o, int64(n.ID), stamp, n.Peer, sent, note, body))
 	case store.OpReplace:
 		return e.applyReplace(op)
 	case store.OpTrim:
@@ -142,7 +143,7 @@ func (e *Engine) applyReplace(op *store.Op) error {
 	err = e.ws.row.rows(func(row []dv) bool {
 		o, id := number(row[0]), number(row[1])
 		found = o == int64(op.Owner) && id == int64(op.Entry.ID)
-		sum = sumEntry(o, id, number(row[2]), text(row[3]), number(row[4]), body)
+		sum = sumEntry(o, id, number(row[2]), text(row[3]), number(row[4]), number(row[5]), body)
 		return false
 	}, seq)
 	if err != nil || !found { // swept away
@@ -171,13 +172,18 @@ func (e *Engine) seqOf(o store.Owner, id store.ID) (int64, error) {
 
 // The checksums find a flipped bit that SQLite, which has no checksums of its own, would return as it is.
 
-func sumEntry(owner, id, stamp int64, peer string, sent int64, body []byte) int64 {
-	var b [33]byte
+// sumEntry leaves out a note that is none: entries of format 1 keep their sums.
+func sumEntry(owner, id, stamp int64, peer string, sent, note int64, body []byte) int64 {
+	var b [41]byte
 	binary.LittleEndian.PutUint64(b[0:], uint64(owner))
 	binary.LittleEndian.PutUint64(b[8:], uint64(id))
 	binary.LittleEndian.PutUint64(b[16:], uint64(stamp))
 	binary.LittleEndian.PutUint64(b[24:], uint64(len(peer)))
 	b[32] = byte(sent)
+	if note == 0 {
+		return checksum(b[:33], peer, body)
+	}
+	binary.LittleEndian.PutUint64(b[33:], uint64(note))
 	return checksum(b[:], peer, body)
 }
 

@@ -49,6 +49,9 @@ func migrations() []string {
 			PRIMARY KEY (owner, key)
 		) WITHOUT ROWID, STRICT;
 		CREATE INDEX kv_key ON kv (key, owner);`,
+
+		// 2: what the writer of an entry notes beside it.
+		`ALTER TABLE log ADD COLUMN note INTEGER NOT NULL DEFAULT 0`,
 	}
 }
 

@@ -22,7 +22,7 @@ type reader struct {
 const fetchRows = 64
 
 func (r *reader) prepare() error {
-	row := "SELECT seq, owner, id, stamp, peer, sent, body, sum FROM log WHERE seq "
+	row := "SELECT seq, owner, id, stamp, peer, sent, note, body, sum FROM log WHERE seq "
 	many := row + "IN (?" + strings.Repeat(", ?", fetchRows-1) + ") ORDER BY seq"
 	return r.keep([]query{
 		{&r.below, chunkBelow},
@@ -176,16 +176,16 @@ func (e *Engine) fetch(r *reader, o store.Owner, places []place, q store.Query, 
 // reported and withheld: the zero Entry.
 func (e *Engine) entry(o store.Owner, id store.ID, row []dv) (store.Entry, error) {
 	owner, rowID, stamp := number(row[1]), number(row[2]), number(row[3])
-	peer, sent, body := text(row[4]), number(row[5]), blob(row[6])
+	peer, sent, note, body := text(row[4]), number(row[5]), number(row[6]), blob(row[7])
 	if owner != int64(o) || rowID != int64(id) {
 		return store.Entry{}, damaged(e.path, e.dir, fmt.Sprintf("the index of owner %d leads astray at entry %d", o, id))
 	}
-	if sumEntry(owner, rowID, stamp, peer, sent, body) != number(row[7]) {
+	if sumEntry(owner, rowID, stamp, peer, sent, note, body) != number(row[8]) {
 		e.log.Error("an entry of the log is damaged and is withheld; restore a backup of the data directory",
 			"path", e.path, "owner", o, "entry", id)
 		return store.Entry{}, nil
 	}
-	return store.Entry{ID: id, Time: time.Unix(0, stamp).UTC(), Peer: peer, Sent: sent != 0, Body: body}, nil
+	return store.Entry{ID: id, Time: time.Unix(0, stamp).UTC(), Peer: peer, Sent: sent != 0, Note: uint64(note), Body: body}, nil
 }
 
 // missing returns an error for the entry id, which is in the index and not in the log, unless it went because it was

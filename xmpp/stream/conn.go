@@ -26,6 +26,8 @@ const (
 	NSSASL  = "urn:ietf:params:xml:ns:xmpp-sasl"
 	NSBind  = "urn:ietf:params:xml:ns:xmpp-bind"
 
+	NSManagement = "urn:xmpp:sm:3" // XEP-0198
+
 	// ALPN is the protocol name of direct TLS for clients (XEP-0368).
 	ALPN = "xmpp-client"
 )
