@@ -46,23 +46,20 @@ func (s *Session) Place() string {
 	return s.mem.place
 }
 
-// mark asks where the archive ends, when nothing is known to catch up from: what comes from now on can be.
-func (s *Session) mark() error {
-	s.mem.mu.Lock()
-	known := s.mem.place != ""
-	s.mem.mu.Unlock()
-	if known {
-		return nil
-	}
-	q := xml.New(nsArchive, "query").With(rsm.Request{Max: 1, Last: true}.Element())
-	_, err := s.ask(stanza.Set, jid.JID{}, q, func(st *stanza.Stanza, err error) {
+// mark asks where the archive ends, when nothing is known to catch up from: another time, what comes from now on can be
+// caught up with. What the server has ready for us was sent before its answer.
+func (s *Session) mark() (*stanza.Stanza, error) {
+	req := stanza.New(stanza.IQ, stanza.Set, jid.JID{}, jid.JID{}, xml.New(nsArchive, "query").With(rsm.Request{Max: 1, Last: true}.Element()))
+	req.ID = s.NewID()
+	return req, s.expect(req, func(st *stanza.Stanza, err error) {
 		if page, ok := pageOf(st); err == nil && ok {
 			s.mem.mu.Lock()
-			s.mem.place = page.Last
+			if s.mem.place == "" { // a message that came since has one, too
+				s.mem.place = page.Last
+			}
 			s.mem.mu.Unlock()
 		}
 	})
-	return err
 }
 
 // pageOf is what the answer to a query says of its page.
@@ -78,11 +75,12 @@ func pageOf(st *stanza.Stanza) (rsm.Page, bool) {
 }
 
 // hold lets the texts that are delivered from now on wait, if there is something to catch up.
-func (s *Session) hold() {
+func (s *Session) hold() bool {
 	s.mem.mu.Lock()
 	defer s.mem.mu.Unlock()
 	s.mem.behind = s.mem.place != ""
 	s.catch.holding = s.mem.behind
+	return s.mem.behind
 }
 
 // wait keeps a text until its turn. Who sends more than there is room for meanwhile is shown out of turn.
@@ -157,7 +155,11 @@ func (s *Session) gotPage(st *stanza.Stanza, err error) {
 		return
 	}
 	s.release(true)
-	_ = s.mark()
+	if s.Place() == "" {
+		if mark, err := s.mark(); err == nil {
+			_ = s.send(mark)
+		}
+	}
 	if s.catch.shown > 0 || more {
 		s.handle(CaughtUp{Messages: s.catch.shown, More: more})
 	}

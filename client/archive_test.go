@@ -119,9 +119,8 @@ func TestCatchUp(t *testing.T) {
 func TestCatchUpNot(t *testing.T) {
 	f := newFake(t)
 	f.script = func(c *stream.Conn, me string) {
-		el := f.wait(c, nsArchive, "query")
-		f.answer(c, el, fin("s1", "true"))
-		f.wait(c, nsPing, "ping")
+		f.answer(c, f.wait(c, nsPing, "ping"), "")
+		f.answer(c, f.wait(c, nsArchive, "query"), fin("s1", "true"))
 		_, _ = c.Read()
 	}
 	var r recorder

@@ -33,8 +33,7 @@ func newContacts() contacts {
 	return contacts{roster: map[jid.JID]Contact{}, online: map[jid.JID]map[string]bool{}, blocked: map[jid.JID]bool{}}
 }
 
-// Start fetches roster and block list, announces us as available and begins to catch up from the archive, all in one
-// piece. It returns when the server has answered the rest; Presence events before that moment are no news. A session that
+// Start begins to catch up from the archive, fetches roster and block list and announces us as available. It returns when the server has answered the rest; Presence events before that moment are no news. A session that
 // was resumed has all of it, and goes on catching up where it stood.
 func (s *Session) Start(ctx context.Context) error {
 	s.mem.mu.Lock()
@@ -66,14 +65,20 @@ func (s *Session) Start(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.mark(); err != nil { // where the archive ends is asked before anything new can come
-		return err
-	}
-	s.hold()
-	if err := s.send(roster, blocks, &stanza.Stanza{Kind: stanza.Presence}, ping); err != nil {
-		return err
-	}
+	// Who asks his archive before he is available is not sent what it has; who has nothing to ask for is.
+	behind := s.hold()
 	if err := s.catchUp(); err != nil {
+		return err
+	}
+	all := []*stanza.Stanza{roster, blocks, {Kind: stanza.Presence}, ping}
+	if !behind {
+		mark, err := s.mark()
+		if err != nil {
+			return err
+		}
+		all = append(all, mark)
+	}
+	if err := s.send(all...); err != nil {
 		return err
 	}
 	select {

@@ -114,7 +114,7 @@ func TestResume(t *testing.T) {
 		t.Errorf("a message without a connection: %v", err)
 	}
 	f.resume = func(el *xml.Element) string {
-		if el.Attr("previd") != "x1" || el.Attr("h") != "6" { // three answers, presence, two messages
+		if el.Attr("previd") != "x1" || el.Attr("h") != "7" { // four answers, presence, two messages
 			t.Errorf("resume %s", el)
 		}
 		return "<resumed xmlns='urn:xmpp:sm:3' previd='x1' h='7'/>" + incoming(2, "<delay xmlns='urn:xmpp:delay' from='example.org' stamp='2026-11-22T09:00:00Z'/>") + incoming(3, "")
@@ -122,7 +122,7 @@ func TestResume(t *testing.T) {
 	f.script = func(c *stream.Conn, me string) {
 		again := readUntil(c, "four")
 		f.write(c, "<r xmlns='urn:xmpp:sm:3'/><a xmlns='urn:xmpp:sm:3' h='9'/>")
-		if got := readUntil(c, "a8"); len(got) != 1 {
+		if got := readUntil(c, "a9"); len(got) != 1 {
 			t.Errorf("answer %q", got)
 		}
 		second <- again
@@ -315,10 +315,14 @@ func TestManagedEnds(t *testing.T) {
 		f.managed = enabled
 		last := make(chan []string, 1)
 		f.script = func(conn *stream.Conn, me string) {
+			_ = readUntil(conn, "presence")
 			f.write(conn, c.send)
 			last <- readUntil(conn, "")
 		}
 		s := f.dial(f.config())
+		if err := s.Presence(); err != nil {
+			t.Fatal(err)
+		}
 		<-s.Done()
 		if got := <-last; len(got) != 1 || got[0] != c.ended || s.End().Reason != c.reason {
 			t.Errorf("%s: %v, last words %q", c.send, s.End(), got)

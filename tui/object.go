@@ -28,10 +28,6 @@ type object struct {
 	Broadcast bool    `json:"broadcast,omitempty"`
 	Delayed   bool    `json:"delayed,omitempty"`
 	Note      string  `json:"note,omitempty"`
-	Read      bool    `json:"read,omitempty"`
-	Resumed   bool    `json:"resumed,omitempty"`
-	Messages  int     `json:"messages,omitempty"`
-	More      bool    `json:"more,omitempty"`
 
 	Users    []listed   `json:"users,omitzero"` // even when there are none
 	Commands []function `json:"commands,omitempty"`
@@ -44,6 +40,11 @@ type object struct {
 	InS    *float64 `json:"in_s,omitempty"`
 	Reason string   `json:"reason,omitempty"`
 	AfterS float64  `json:"after_s,omitempty"`
+
+	Read     bool `json:"read,omitempty"`
+	Resumed  bool `json:"resumed,omitempty"`
+	Messages int  `json:"messages,omitempty"`
+	More     bool `json:"more,omitempty"`
 
 	Time string `json:"time,omitempty"`
 }
