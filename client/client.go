@@ -112,8 +112,8 @@ func (l *link) signIn(ctx context.Context, cfg *Config) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !l.release() {
-		return nil, ctx.Err()
+	if err := l.release(); err != nil {
+		return nil, err
 	}
 	return newSession(l.conn, me, cfg, mem, resumed), nil
 }
@@ -136,13 +136,17 @@ func (l *link) close() {
 	_ = l.conn.Close()
 }
 
-// release hands the connection over to a session; false: the context ended at the last moment and closed it.
-func (l *link) release() bool {
+// release hands the connection over to a session. It fails when the context ended at the last moment and closed it, or
+// somebody else did.
+func (l *link) release() error {
 	if !l.stop() {
-		return false
+		return lost(net.ErrClosed)
 	}
 	l.conn.SetLimits(limitsAfter)
-	return l.conn.SetReadDeadline(time.Time{}) == nil
+	if err := l.conn.SetReadDeadline(time.Time{}); err != nil {
+		return lost(err)
+	}
+	return nil
 }
 
 // explain prefers the reason of the caller over what it did to the connection.

@@ -33,7 +33,7 @@ func newContacts() contacts {
 	return contacts{roster: map[jid.JID]Contact{}, online: map[jid.JID]map[string]bool{}, blocked: map[jid.JID]bool{}}
 }
 
-// Start begins to catch up from the archive, fetches roster and block list and announces us as available. It returns when the server has answered the rest; Presence events before that moment are no news. A session that
+// Start fetches roster and block list, begins to catch up from the archive and announces us as available. It returns when the server has answered the rest; Presence events before that moment are no news. A session that
 // was resumed has all of it, and goes on catching up where it stood.
 func (s *Session) Start(ctx context.Context) error {
 	s.mem.mu.Lock()
@@ -65,12 +65,16 @@ func (s *Session) Start(ctx context.Context) error {
 			return err
 		}
 	}
-	// Who asks his archive before he is available is not sent what it has; who has nothing to ask for is.
+	// Who asks his archive before he is available is not sent what it has; who has nothing to ask for is. What comes out of it
+	// comes when we know our contacts.
+	if err := s.send(roster, blocks); err != nil {
+		return err
+	}
 	behind := s.hold()
 	if err := s.catchUp(); err != nil {
 		return err
 	}
-	all := []*stanza.Stanza{roster, blocks, {Kind: stanza.Presence}, ping}
+	all := []*stanza.Stanza{{Kind: stanza.Presence}, ping}
 	if !behind {
 		mark, err := s.mark()
 		if err != nil {

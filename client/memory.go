@@ -46,6 +46,13 @@ func (m *memory) note(sts []*stanza.Stanza) (p []byte, ask bool, err error) {
 	return p, m.sm.ask(), nil
 }
 
+// later leaves a message to the session that begins next.
+func (m *memory) later(st *stanza.Stanza) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.again = append(m.again, sent{kind: st.Kind, id: st.ID, data: st.Append(nil)})
+}
+
 // ack takes the server's count. It returns what that covers, whoever waited for it, and whether to ask on: a server that
 // said nothing new will say more by itself.
 func (m *memory) ack(h uint32) (covered []sent, waited []waiter, ask bool, err error) {

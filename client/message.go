@@ -35,13 +35,13 @@ func (s *Session) message(st *stanza.Stanza, o origin) bool {
 		from = s.jid.Bare()
 	}
 	own := from.Bare() == s.jid.Bare()
-	if !own {
-		s.delivered(st, from, o)
-	}
 	s.mem.mu.Lock()
 	known := s.mem.seen.again(keysOf(st, from, o.archive)...)
 	behind := s.mem.behind && o.at.IsZero() // what lies before it in the archive was not told yet
 	s.mem.mu.Unlock()
+	if !own && !known {
+		s.delivered(st, from, o)
+	}
 	body := st.Child(stanza.NSClient, "body")
 	sentByUs := own && !o.at.IsZero() && st.To.Bare() != from.Bare()
 	shown := body != nil && !known && !sentByUs
@@ -111,5 +111,7 @@ func (s *Session) receipt(st *stanza.Stanza) {
 	id := receiptID + s.NewID()
 	answer := stanza.New(stanza.Message, st.Type, jid.JID{}, st.From, xml.New(stanza.NSReceipt, "received", xml.A("id", st.ID)), originID(id))
 	answer.ID = id
-	_ = s.send(answer) // without a connection there is nobody to tell
+	if s.send(answer) != nil {
+		s.mem.later(answer)
+	}
 }
