@@ -26,8 +26,9 @@ type Account struct {
 	jid   jid.JID // bare
 	owner store.Owner
 
-	loading sync.Mutex // held while the account is read from the store
-	loaded  atomic.Bool
+	loading  sync.Mutex // held while the account is read from the store
+	loaded   atomic.Bool
+	recalled bool // guarded by loading: see recall
 
 	sessions atomic.Pointer[[]*Session] // copy-on-write, written under mu; read by anyone
 	blocked  atomic.Pointer[blockList]  // likewise
@@ -37,6 +38,7 @@ type Account struct {
 
 	mu       sync.Mutex     // the turn
 	last     store.ID       // guarded by mu: highest place in the Log that we know of
+	sent     repeats        // guarded by mu: what it sent lately
 	queue    []outgoing     // guarded by mu: what states this account's condition, in order
 	draining bool           // guarded by mu: somebody routes the queue
 	turn     Delivery       // guarded by mu: the stanza whose turn it is; kept so that a turn allocates nothing

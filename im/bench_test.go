@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"testing"
+	"time"
 
 	"parley/ext/archive"
 	"parley/ext/carbons"
@@ -71,7 +72,7 @@ func bare(t testing.TB, c im.Config, accounts names) *im.Server {
 	})
 	c.Domain, c.Store, c.Directory = "localhost", st, accounts
 	c.Log = slog.New(slog.DiscardHandler)
-	c.Settings.BlockedSender, c.Settings.Sessions = im.Explicit, 20
+	c.Settings.BlockedSender, c.Settings.Sessions, c.Settings.Resume = im.Explicit, 20, 10*time.Minute
 	if c.Settings.Outbox == 0 {
 		c.Settings.Outbox = 256 << 10
 	}

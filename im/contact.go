@@ -17,7 +17,7 @@ func (v *Server) greeting(to jid.JID) *stanza.Stanza {
 		xml.New(stanza.NSClient, "status").WithText("Write help to see what I understand."))
 }
 
-// contact answers chat with the server's own address. Nothing of it is kept.
+// contact answers chat with the server's own address. Nothing of it is kept; what comes again is not done again.
 func (v *Server) contact(ctx context.Context, s *Session, st *stanza.Stanza) {
 	words := st.Body()
 	if words == "" || st.Type == stanza.ErrorType || st.Type == stanza.Headline {
@@ -25,6 +25,9 @@ func (v *Server) contact(ctx context.Context, s *Session, st *stanza.Stanza) {
 	}
 	if st.Type == stanza.Groupchat {
 		s.refuse(st, stanza.Bad(stanza.ServiceUnavailable, ""))
+		return
+	}
+	if s.account.again(st) {
 		return
 	}
 	for _, c := range v.contacts {

@@ -4,7 +4,7 @@
 // One goroutine, the sender's reader, carries a message from his socket to the recipient's outbox:
 //
 //	c2s reader ─ Session.Receive     parse, stamp 'from', begin the journey
-//	           ─ Account.send        the sender's turn: block list, Sending steps (his archive)
+//	           ─ Account.send        the sender's turn: block list, what he sent before (repeat.go), Sending steps (his archive)
 //	           ─ Server.Route        whose domain, which account; a loop, never recursion
 //	           ─ Account.arrive      the recipient's turn: block list, targets (RFC 6121 §8.5), Arriving steps (archive)
 //	           ─ Session.send        bytes into the outbox, with the number of the batch they rest on

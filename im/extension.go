@@ -19,6 +19,7 @@ type Extension struct {
 	Account  []string // announced by service discovery for every account's bare address
 
 	Answers  []Answer  // iq payloads it replies to
+	Before   Before    // every message that a local session sends to somebody, before its journey
 	Sending  Step      // every stanza that a local session sends to somebody, before routing
 	Arriving Step      // every message and iq that reaches a local account, before delivery
 	Missed   Step      // a message that must be kept, because not every target can take it now

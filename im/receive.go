@@ -1,6 +1,7 @@
 package im
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -69,11 +70,15 @@ func (s *Session) Submit(ctx context.Context, st *stanza.Stanza) (refused, err e
 	if err := s.srv.prepare(ctx, st); err != nil {
 		return err, nil
 	}
+	todo, err := s.srv.before(ctx, s, st)
+	if err != nil {
+		return err, nil
+	}
 	j, err := s.srv.store.Begin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	refused = s.srv.carry(ctx, s, j, st)
+	refused = s.srv.carry(ctx, s, j, st, todo)
 	if st.Kind == stanza.Presence {
 		s.account.drain(ctx)
 		return refused, s.welcome(ctx)
@@ -91,7 +96,7 @@ func (v *Server) prepare(ctx context.Context, st *stanza.Stanza) error {
 }
 
 // carry is the part of a stanza's way that is inside the journey, which it ends.
-func (v *Server) carry(ctx context.Context, s *Session, j store.Journey, st *stanza.Stanza) error {
+func (v *Server) carry(ctx context.Context, s *Session, j store.Journey, st *stanza.Stanza, todo []After) error {
 	defer j.End()
 	if st.Kind == stanza.Presence {
 		if st.To.IsZero() {
@@ -105,36 +110,47 @@ func (v *Server) carry(ctx context.Context, s *Session, j store.Journey, st *sta
 		st = st.Addressed(st.From, s.account.jid)
 	}
 	kept := v.store.Log.Appends()
-	first, more, err := s.account.send(ctx, s, j, st)
+	first, more, left, err := s.account.send(ctx, s, j, st)
 	if err != nil {
 		return err
 	}
-	err = v.Route(ctx, j, first, more...)
+	refused := v.Route(ctx, j, first, more...)
 	if s.number != 0 && kept != v.store.Log.Appends() {
 		s.countIn(j)
 	}
-	return err
+	if refused != nil && !errors.Is(refused, ErrDrop) {
+		s.account.takeBack(j, left)
+		return refused
+	}
+	return cmp.Or(after(todo, j, refused == nil), refused)
 }
 
-// send is the sender's turn.
-func (a *Account) send(ctx context.Context, s *Session, j store.Journey, st *stanza.Stanza) (*stanza.Stanza, []*stanza.Stanza, error) {
+// send is the sender's turn: what goes on, what follows from it, and what is to be undone if it is refused. A message
+// that was sent before ends here, in silence: whoever repeats it has not heard that it was taken.
+func (a *Account) send(ctx context.Context, s *Session, j store.Journey, st *stanza.Stanza) (*stanza.Stanza, []*stanza.Stanza, trace, error) {
 	if a.Blocks(st.To) {
-		return nil, nil, errBlockedByYou()
+		return nil, nil, trace{}, errBlockedByYou()
 	}
+	left := a.srv.traceOf(st)
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.repeated(left) {
+		return nil, nil, trace{}, ErrDrop
+	}
 	d := a.begin(Delivery{Stanza: st, Account: a, Session: s, Journey: j})
 	defer a.end()
 	for _, step := range a.srv.sending {
 		if err := step(ctx, d); err != nil {
-			return nil, nil, err
+			return nil, nil, trace{}, err
 		}
 	}
+	left.id = d.ID
+	a.remember(left)
 	st = d.Stanza
 	if len(d.Copies) > 0 && d.ID != 0 {
 		st = st.With(a.StanzaID(d.ID))
 	}
-	return d.Stanza, d.emitted, a.copy(ctx, d, st)
+	return d.Stanza, d.emitted, left, a.copy(ctx, d, st)
 }
 
 func errBlockedByYou() error { // XEP-0191 §3.6

@@ -262,6 +262,9 @@ func (v *Server) Restore(ctx context.Context) error {
 
 func (v *Server) restore(ctx context.Context, r *record) error {
 	a, err := v.account(ctx, r.Name)
+	if err == nil && a != nil && len(r.Sessions) > 0 {
+		err = a.recall(ctx)
+	}
 	if err != nil || a == nil {
 		return err
 	}

@@ -69,6 +69,7 @@ type Server struct {
 
 	// fixed after Use
 	extensions []Extension
+	befores    []Before
 	sending    []Step
 	arriving   []Step
 	missed     []Step
@@ -114,6 +115,9 @@ func (v *Server) Use(exts ...Extension) error {
 	owner := map[answerKey]string{}
 	for _, x := range append([]Extension{v.rosterExtension()}, exts...) {
 		v.extensions = append(v.extensions, x)
+		if x.Before != nil {
+			v.befores = append(v.befores, x.Before)
+		}
 		if x.Sending != nil {
 			v.sending = append(v.sending, x.Sending)
 		}
@@ -228,6 +232,9 @@ func (v *Server) Bind(ctx context.Context, localpart, resource string) (*Session
 	}
 	if a == nil {
 		return nil, ErrNoAccount
+	}
+	if err := a.recall(ctx); err != nil {
+		return nil, err
 	}
 	full, err := a.jid.WithResource(resource)
 	if err != nil {

@@ -28,23 +28,33 @@ type device struct {
 	mu      sync.Mutex
 	session *im.Session
 	view    map[string]string // who is available, and what he says; guarded by mu
-	writers sync.WaitGroup
+	h       uint32            // stanzas heard with stream management; guarded by mu
+	id      string            // to resume with; guarded by mu
+	wire    *wire
 }
 
 // wire is one connection of a device.
 type wire struct {
-	d *device
-	s *im.Session
+	d   *device
+	s   *im.Session
+	cut bool // what is written does not arrive any more; guarded by d.mu
+
+	writers sync.WaitGroup
 }
 
 func (w *wire) Wake() {
-	w.d.writers.Go(func() {
+	w.d.mu.Lock()
+	defer w.d.mu.Unlock()
+	if w.cut {
+		return
+	}
+	w.writers.Go(func() {
 		for {
 			p, _ := w.s.Next(context.Background(), nil)
 			if p == nil {
 				return
 			}
-			w.d.hear(w.s, p)
+			w.d.hear(w, p)
 		}
 	})
 }
@@ -52,7 +62,7 @@ func (w *wire) Wake() {
 func (w *wire) End(err *stream.Error) { w.d.t.Errorf("%s: ended: %v", w.d.name, err) }
 
 // hear updates the view from the bytes that a session was sent.
-func (d *device) hear(s *im.Session, p []byte) {
+func (d *device) hear(w *wire, p []byte) {
 	doc, err := xml.Parse("<all>"+string(p)+"</all>", stanza.NSClient, xml.Limits{})
 	if err != nil {
 		d.t.Errorf("%s was sent what is no XML: %v: %s", d.name, err, p)
@@ -60,10 +70,17 @@ func (d *device) hear(s *im.Session, p []byte) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.session != s {
+	if d.session != w.s || w.cut {
 		return
 	}
 	for el := range doc.Children() {
+		if el.Name.Space == stream.NSManagement {
+			if el.Name.Local == "enabled" {
+				d.id = el.Attr("id")
+			}
+			continue
+		}
+		d.h++
 		st, err := stanza.Parse(el)
 		if err != nil || st.Kind != stanza.Presence || st.From.IsServer() {
 			continue
@@ -72,7 +89,7 @@ func (d *device) hear(s *im.Session, p []byte) {
 		switch {
 		case st.Type == "":
 			d.view[from] = statusOf(st)
-		case st.Type == stanza.Unavailable && st.From == s.JID():
+		case st.Type == stanza.Unavailable && st.From == w.s.JID():
 			clear(d.view) // this device has gone itself: it starts anew
 		case st.Type == stanza.Unavailable && st.From.IsBare():
 			maps.DeleteFunc(d.view, func(k, _ string) bool { return strings.HasPrefix(k, from+"/") })
@@ -97,9 +114,49 @@ func (d *device) connect(v *im.Server) {
 		d.t.Errorf("%s: %v", d.name, err)
 	}
 	d.mu.Lock()
-	w.s, d.session, d.view = s, s, map[string]string{}
+	w.s, d.session, d.view, d.id, d.wire = s, s, map[string]string{}, "", w
 	d.mu.Unlock()
 	s.Attach(context.Background(), w)
+}
+
+// manage turns stream management on.
+func (d *device) manage() {
+	d.mu.Lock()
+	d.h = 0
+	d.mu.Unlock()
+	if err := d.session.Manage(context.Background(), true); err != nil {
+		d.t.Errorf("%s: %v", d.name, err)
+	}
+	for known := false; !known; time.Sleep(time.Millisecond) {
+		d.mu.Lock()
+		known = d.id != ""
+		d.mu.Unlock()
+	}
+}
+
+// breaks loses the connection, at the latest when what is being written has been, and a part of it, and goes on with the
+// session on the next one.
+func (d *device) breaks(v *im.Server, r *rand.Rand) {
+	d.mu.Lock()
+	d.wire.cut = true
+	d.mu.Unlock()
+	time.Sleep(time.Duration(r.IntN(5)) * time.Millisecond)
+	d.wire.writers.Wait()
+	d.session.Rest(time.Time{})
+	time.Sleep(time.Duration(r.IntN(20)) * time.Millisecond)
+	name, _, _ := strings.Cut(d.name, "/")
+	s, _, err := v.Resume(context.Background(), name, d.id, d.h)
+	if err != nil {
+		d.t.Errorf("%s: resume: %v", d.name, err)
+		return
+	}
+	d.mu.Lock()
+	d.wire = &wire{d: d, s: s}
+	d.mu.Unlock()
+	s.Attach(context.Background(), d.wire)
+	if err := s.Welcome(context.Background()); err != nil {
+		d.t.Errorf("%s: %v", d.name, err)
+	}
 }
 
 func (d *device) send(format string, args ...any) {
@@ -107,14 +164,31 @@ func (d *device) send(format string, args ...any) {
 	if err == nil {
 		err = d.session.Receive(context.Background(), el)
 	}
+	if err == nil && d.session.Managed() {
+		err = d.session.Handled(context.Background())
+	}
 	if err != nil {
 		d.t.Errorf("%s: %v", d.name, err)
 	}
 }
 
 // act does one random thing.
-func (d *device) act(v *im.Server, r *rand.Rand, people []string, rosters bool) {
+func (d *device) act(v *im.Server, r *rand.Rand, people []string, rosters, resumes bool) {
 	other := people[r.IntN(len(people))]
+	if resumes && d.session != nil {
+		switch r.IntN(4) {
+		case 0:
+			d.breaks(v, r)
+			return
+		case 1:
+			d.mu.Lock()
+			h := d.h
+			d.mu.Unlock()
+			if err := d.session.Acknowledged(h); err != nil {
+				d.t.Errorf("%s: %v", d.name, err)
+			}
+		}
+	}
 	if rosters && d.session != nil && r.IntN(3) == 0 {
 		d.agree(r, other)
 		return
@@ -122,6 +196,9 @@ func (d *device) act(v *im.Server, r *rand.Rand, people []string, rosters bool) 
 	switch n := r.IntN(14); {
 	case d.session == nil:
 		d.connect(v)
+		if resumes {
+			d.manage()
+		}
 		d.send("<presence><status>%d</status></presence>", r.IntN(1000))
 	case n < 5:
 		d.send("<presence><status>%d</status><priority>%d</priority></presence>", r.IntN(1000), r.IntN(5)-1)
@@ -171,22 +248,25 @@ func forget(view map[string]string, owner *im.Account) {
 
 // TestViewsAgree lets two devices of every account come, go, reconnect and probe at random. When all is quiet, what
 // every available device believes of everybody is the truth: those who blocked it are offline. With rosters of their own
-// the accounts also ask for each other's presence, grant it and take it back.
+// the accounts also ask for each other's presence, grant it and take it back. With stream management the devices lose
+// their connections and go on with their sessions, and are to believe the same.
 func TestViewsAgree(t *testing.T) {
 	seeds := uint64(30)
 	if testing.Short() {
 		seeds = 5
 	}
 	for seed := range seeds {
-		for _, rosters := range []bool{false, true} {
-			t.Run(fmt.Sprintf("seed=%d/rosters=%t", seed, rosters), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { viewsAgree(t, seed, rosters) })
+		for name, way := range map[string]struct{ rosters, resumes bool }{
+			"everyone": {}, "rosters": {rosters: true}, "resumes": {resumes: true}, "rosters, resumes": {true, true},
+		} {
+			t.Run(fmt.Sprintf("seed=%d/%s", seed, name), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { viewsAgree(t, seed, way.rosters, way.resumes) })
 			})
 		}
 	}
 }
 
-func viewsAgree(t *testing.T, seed uint64, rosters bool) {
+func viewsAgree(t *testing.T, seed uint64, rosters, resumes bool) {
 	people := names{"alice", "bob", "carol", "dave", "eve"}
 	v := hall(t, im.Config{}, people)
 	if rosters {
@@ -201,7 +281,7 @@ func viewsAgree(t *testing.T, seed uint64, rosters bool) {
 			r := rand.New(rand.NewPCG(seed, uint64(i*2+k)))
 			work.Go(func() {
 				for range 40 {
-					d.act(v, r, people, rosters)
+					d.act(v, r, people, rosters, resumes)
 				}
 			})
 		}
@@ -209,7 +289,6 @@ func viewsAgree(t *testing.T, seed uint64, rosters bool) {
 	work.Wait()
 	synctest.Wait()
 	for _, d := range devices {
-		d.writers.Wait()
 		if d.session == nil || d.session.Presence() == nil {
 			continue
 		}

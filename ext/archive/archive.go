@@ -4,6 +4,7 @@
 //	Sending    strip forged ids; the sender's Log         archive = "on", unless he prefers otherwise (prefs.go)
 //	Arriving   strip forged ids; the recipient's Log      likewise
 //	Missed     the recipient's Log                        what somebody could not take and is not kept anyway
+//	Before     what a retraction is about, in both Logs   its content goes (XEP-0424, retract.go)
 //
 // A query (query.go) selects a stretch of a Log, of which a page is sent to the session that asks (page.go).
 package archive
@@ -71,9 +72,11 @@ func (a *Archive) Extension() im.Extension {
 		Missed:   a.missed,
 	}
 	if a.opts.Always {
-		x.Specs = append(x.Specs, "XEP-0059 1.0", "XEP-0297 1.0", "XEP-0313 1.1.3", "XEP-0441 0.2.0")
-		x.Account = append(x.Account, NS, NSExtended)
+		x.Specs = append(x.Specs, "XEP-0059 1.0", "XEP-0297 1.0", "XEP-0313 1.1.3", "XEP-0424 0.5.0", "XEP-0441 0.2.0")
+		x.Features = append(x.Features, NSRetract)
+		x.Account = append(x.Account, NS, NSExtended, NSRetract, NSRetract+"#tombstone")
 		x.Answers = a.answers()
+		x.Before = a.retract
 		x.Sending = a.sent
 		x.Arriving = func(ctx context.Context, d *im.Delivery) error {
 			if err := clean(ctx, d); err != nil {

@@ -9,9 +9,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"parley/store"
 )
@@ -219,15 +221,16 @@ func TestOpenNewer(t *testing.T) {
 func TestMigrations(t *testing.T) {
 	dir := made(t)
 	e := open(t, dir, Options{})
+	formats := Format()
 	list := append(migrations(), "CREATE TABLE more (a)", "INSERT INTO more VALUES (1)")
 	e.wmu.Lock()
 	defer e.wmu.Unlock()
-	bad := append(list[:2:2], "INSERT INTO more VALUES (1); INSERT INTO nowhere VALUES (1)")
+	bad := append(list[:formats+1:formats+1], "INSERT INTO more VALUES (1); INSERT INTO nowhere VALUES (1)")
 	if err := e.migrate(bad); err == nil {
 		t.Fatal("a migration that fails went through")
 	}
-	if n, _ := e.w.number("PRAGMA user_version"); n != 2 {
-		t.Fatalf("format %d after a migration that failed, want 2", n)
+	if n, _ := e.w.number("PRAGMA user_version"); n != int64(formats)+1 {
+		t.Fatalf("format %d after a migration that failed, want %d", n, formats+1)
 	}
 	if n, _ := e.w.number("SELECT count(*) FROM more"); n != 0 {
 		t.Fatal("half a migration stayed")
@@ -243,6 +246,30 @@ func TestMigrations(t *testing.T) {
 	}
 	if err := e.migrate(migrations()); !errors.Is(err, store.ErrNewer) {
 		t.Fatalf("older program: %v", err)
+	}
+}
+
+// TestFormat1: the entries of the first format are read as they are.
+func TestFormat1(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, FileName)
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := dial(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(c.exec(migrations()[0]), c.exec(fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = 1; "+
+		"INSERT INTO log (seq, owner, id, stamp, peer, sent, body, sum) VALUES (1, 7, 1, 1000, 'bob@example.org', 1, CAST('<message/>' AS BLOB), %d)",
+		applicationID, 609244700)), c.close()); err != nil {
+		t.Fatal(err)
+	}
+	e := open(t, dir, Options{})
+	page, _, err := e.Range(t.Context(), 7, store.Query{Before: 2, Limit: 10})
+	want := store.Entry{ID: 1, Time: time.Unix(0, 1000).UTC(), Peer: "bob@example.org", Sent: true, Body: []byte("<message/>")}
+	if err != nil || len(page) != 1 || !reflect.DeepEqual(page[0], want) {
+		t.Errorf("read %+v, %v", page, err)
 	}
 }
 

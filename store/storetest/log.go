@@ -21,7 +21,7 @@ func testRange(t *testing.T, setup Setup) {
 	add := func(n int) {
 		for range n {
 			k := len(model)
-			e := store.Entry{Peer: fmt.Sprintf("p%d@example.org", k%3), Sent: k%2 == 0, Body: fmt.Append(nil, "body ", k),
+			e := store.Entry{Peer: fmt.Sprintf("p%d@example.org", k%3), Sent: k%2 == 0, Note: uint64(k) << 33, Body: fmt.Append(nil, "body ", k),
 				Time: time.Unix(1_700_000_000, int64(k)).UTC()}
 			f.journey(func(j store.Journey) (err error) { e.ID, err = f.Log.Append(j, 7, e); return err })
 			if e.ID != store.ID(k+1) {

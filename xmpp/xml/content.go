@@ -47,6 +47,26 @@ func (c Content) Child(space, local string) *Element {
 	return nil
 }
 
+// ChildAttr is Child(space, local).Attr(attr) without making the child; "" when there is none.
+func (c Content) ChildAttr(space, local, attr string) string {
+	i := c.find(space, local)
+	if i < 0 {
+		return ""
+	}
+	text := c.text[c.kids[i].start:c.kids[i].end]
+	r := borrow()
+	defer r.giveBack()
+	r.canonical = true
+	var usual [128]byte
+	r.run(append(usual[:0], text...), &Limits{}, false)
+	for i := range r.attrs[:r.own] {
+		if a := &r.attrs[i]; a.use < defaults && a.use != fixed && a.use != prefixed && text[a.local:a.name.to] == attr {
+			return a.in(text)
+		}
+	}
+	return ""
+}
+
 // First is the first direct child, nil when there is none.
 func (c Content) First() *Element {
 	if len(c.kids) == 0 {

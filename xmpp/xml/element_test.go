@@ -42,7 +42,7 @@ func TestElement(t *testing.T) {
 		break
 	}
 	var zero Content
-	if !zero.Empty() || zero.Len() != 0 || zero.First() != nil || zero.Child("", "") != nil || zero.Text() != "" || zero.Raw() != "" {
+	if !zero.Empty() || zero.Len() != 0 || zero.First() != nil || zero.Child("", "") != nil || zero.ChildAttr("", "", "") != "" || zero.Text() != "" || zero.Raw() != "" {
 		t.Error("zero Content")
 	}
 	if New("", "a").String() != "<a/>" || New("x", "a").String() != "<a xmlns='x'/>" || string(New("x", "a").Append(nil, "x")) != "<a/>" {

@@ -175,6 +175,14 @@ func checkForm(tb testing.TB, e *Element) {
 	tb.Helper()
 	want := tree(tb, e).String()
 	checkPrefixes(tb, e)
+	for kid := range e.Children() {
+		for _, a := range append(slices.Clone(kid.Attrs), Attr{Name: Name{Local: "absent"}}, Attr{Name: Name{Local: "xmlns"}}) {
+			n := kid.Name
+			if got, want := e.ChildAttr(n.Space, n.Local, a.Name.Local), e.Child(n.Space, n.Local).Attr(a.Name.Local); got != want {
+				tb.Fatalf("attribute %s of %s in %q is %q and not %q", a.Name.Local, n.Local, e.Raw(), got, want)
+			}
+		}
+	}
 	for _, space := range []string{"", client, e.Name.Space, "urn:other"} {
 		s := string(e.Append(nil, space))
 		again, err := Parse(s, space, Limits{})
