@@ -62,6 +62,27 @@ func TestOutboxTranscript(t *testing.T) {
 		t.Errorf("the next start: %+v", r)
 	}
 	bob.sees("alice: three")
+	// What another device of hers got meanwhile is fetched, once.
+	phone := inPipe(t, t.TempDir(), []string{"PARLEY_PASSWORD=" + testPassword}, "client", "alice@localhost:"+port)
+	phone.sees("online as alice@localhost")
+	bob.types("message alice on the phone\n")
+	phone.sees("bob: on the phone")
+	for _, fetched := range []bool{true, false} {
+		again = atDesk(t, home, "client")
+		again.asked("Password for alice: ", testPassword)
+		again.sees("HH:MM online as alice@localhost.")
+		if fetched {
+			again.sees("HH:MM bob: on the phone", "HH:MM 1 message from meanwhile fetched.")
+		}
+		time.Sleep(200 * time.Millisecond) // until it reads keys
+		again.types("message alice to myself\r")
+		again.sees("HH:MM alice: to myself")
+		again.types("logout\r")
+		again.ends(0)
+		if strings.Contains(again.screen(), "got it") || strings.Contains(again.screen(), "on the phone") != fetched {
+			t.Errorf("fetched %v:\n%s", fetched, again.screen())
+		}
+	}
 }
 
 // TestPipeOutbox: a message that a server does not accept makes no success, and goes out at the next start.

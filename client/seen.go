@@ -45,17 +45,21 @@ func (s *seen) add(key string) {
 	s.known[key] = true
 }
 
+// maxID is how long an id may be that is remembered, in bytes: others choose them.
+const maxID = 256
+
 // keysOf are the names of a message; archive is its id in the own archive, "" when that is not known. What has no name
 // cannot be told from another one of the same text.
 func keysOf(st *stanza.Stanza, from jid.JID, archive string) []string {
 	var keys []string
-	if archive != "" {
+	if archive != "" && len(archive) <= maxID {
 		keys = append(keys, "s"+archive)
 	}
-	if el := st.Child(stanza.NSID, "origin-id"); el != nil && el.Attr("id") != "" {
-		keys = append(keys, "o"+from.Bare().String()+"\x00"+el.Attr("id"))
+	el := st.Child(stanza.NSID, "origin-id")
+	if el == nil || el.Attr("id") == "" || len(el.Attr("id")) > maxID {
+		return keys
 	}
-	return keys
+	return append(keys, "o"+from.Bare().String()+"\x00"+el.Attr("id"))
 }
 
 // archiveID is the id that the account's own archive gave to a message (XEP-0359); what others call it is nothing to us.

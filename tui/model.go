@@ -56,8 +56,9 @@ type model struct {
 	posted past
 	link   link
 
-	lastID  string // of the letter that was written last
-	placing bool   // the place in the archive will be saved
+	early   []client.Event // what came before the person was told to be online
+	lastID  string         // of the letter that was written last
+	placing bool           // the place in the archive will be saved
 
 	since time.Time // signed in
 	sent  int

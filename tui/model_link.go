@@ -28,11 +28,14 @@ func (m *model) started(msg started) tea.Cmd {
 	m.working, m.link.dialing = false, false
 	m.voice.d = desk{msg.s}
 	defer m.next()
+	early := m.early
+	m.early = nil
 	if m.state >= leaving {
-		return nil
+		return m.events(early)
 	}
 	if msg.err != nil {
-		return m.notStarted(msg.err)
+		cmd := m.notStarted(msg.err)
+		return tea.Batch(cmd, m.events(early))
 	}
 	now := m.a.now()
 	name := OneLine(msg.s.JID().Bare().String())
@@ -66,7 +69,16 @@ func (m *model) started(msg started) tea.Cmd {
 		m.do(job{kind: jobMessage, letter: l})
 	}
 	m.idle.limit = msg.limit
-	return m.idle.reset(now)
+	return tea.Batch(m.events(early), m.idle.reset(now))
+}
+
+// events takes what the session has told before.
+func (m *model) events(list []client.Event) tea.Cmd {
+	var cmds []tea.Cmd
+	for _, e := range list {
+		cmds = append(cmds, m.event(e))
+	}
+	return tea.Batch(cmds...)
 }
 
 // sayAgain tells that the connection is back, once everything that waited is accepted.
@@ -118,6 +130,10 @@ func (m *model) event(e client.Event) tea.Cmd {
 	end, ok := e.(*client.End)
 	if ok {
 		return m.ended(end)
+	}
+	if m.state == signingIn {
+		m.early = append(m.early, e)
+		return nil
 	}
 	var cmd tea.Cmd
 	switch e := e.(type) {

@@ -95,6 +95,22 @@ func TestLossOnTheWay(t *testing.T) {
 	}
 }
 
+// What comes while we sign in is told behind that we are online, and all the same when we never are.
+func TestEarly(t *testing.T) {
+	for _, err := range []error{nil, &client.End{Reason: client.Lost}} {
+		g := newStage(t)
+		g.printed, g.m.state = nil, signingIn
+		g.send(client.Message{From: jid.MustParse("bob@localhost/x"), Body: "early"})
+		g.expect()
+		g.send(started{s: g.s, err: err})
+		want := []string{"14:05 bob: early"}
+		if err == nil {
+			want = append([]string{hello}, want...)
+		}
+		g.expect(want...)
+	}
+}
+
 // A letter is told of once it is delivered, or when nothing was heard of it for a moment; never twice the same, and from
 // nobody but the recipient.
 func TestWaitingAcceptedDelivered(t *testing.T) {
