@@ -128,14 +128,6 @@ func (s *fakeSession) Broadcast(_ context.Context, body string) (client.Outcome,
 	return client.Outcome{Note: s.note}, s.no()
 }
 
-// lost is the end as an error.
-func (s *fakeSession) lost() error {
-	if end := s.End(); end != nil {
-		return end
-	}
-	return nil
-}
-
 // again begins the session anew.
 func (s *fakeSession) again() {
 	s.mu.Lock()
