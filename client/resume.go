@@ -40,7 +40,10 @@ func (l *link) begin(cfg *Config, mem *memory) (me jid.JID, resumed bool, err er
 		}
 	}
 	if resumed {
-		return cfg.Before.jid, true, mem.resumed(count)
+		if err := mem.resumed(count); err != nil {
+			return me, false, lost(err)
+		}
+		return cfg.Before.jid, true, nil
 	}
 	mem.failed(count, known)
 	if me, err = l.bind(cfg.Resource); err != nil || !l.features.Has(nsSM, "sm") {

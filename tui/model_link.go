@@ -131,7 +131,7 @@ func (m *model) event(e client.Event) tea.Cmd {
 	if ok {
 		return m.ended(end)
 	}
-	if m.state == signingIn {
+	if m.state == signingIn || m.link.dialing {
 		m.early = append(m.early, e)
 		return nil
 	}

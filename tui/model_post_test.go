@@ -109,6 +109,15 @@ func TestEarly(t *testing.T) {
 		}
 		g.expect(want...)
 	}
+	g := newStage(t)
+	g.end(&client.End{Reason: client.Lost})
+	g.slow, g.printed = true, nil
+	g.keys("<enter>") // dials
+	g.send(client.Message{From: jid.MustParse("bob@localhost/x"), Body: "missed"})
+	g.send(client.CaughtUp{Messages: 1})
+	g.expect()
+	g.send(started{s: g.s})
+	g.expect("14:05 connected again after 0 s.", "14:05 bob: missed", "14:05 1 message from meanwhile fetched.")
 }
 
 // A letter is told of once it is delivered, or when nothing was heard of it for a moment; never twice the same, and from

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"parley/xmpp/jid"
+	"parley/xmpp/xml"
 )
 
 // letter is a message that somebody has written.
@@ -38,7 +39,17 @@ const (
 	maxLetterBytes = 1 << 20
 )
 
-var errFull = errors.New("too much is waiting already")
+// Bounds of one text, in bytes, and of what it becomes on the wire: a server that is sent a larger stanza than it takes ends
+// the session, and would at every start again.
+const (
+	maxText    = 64 << 10
+	maxEscaped = 200 << 10
+)
+
+var (
+	errFull = errors.New("too much is waiting already")
+	errText = errors.New("the text is too long for one message")
+)
 
 // newOutbox begins with what file has of the time before.
 func newOutbox(file *boxFile) (*outbox, error) {
@@ -53,15 +64,23 @@ func newOutbox(file *boxFile) (*outbox, error) {
 	return b, err
 }
 
-// full tells whether there is no room for l. One letter always has room.
+// tooLong tells of a text that no server takes.
+func tooLong(text string) bool {
+	return len(text) > maxText || len(xml.AppendEscaped(nil, text)) > maxEscaped
+}
+
+// full tells whether there is no room for l.
 func (b *outbox) full(l letter) bool {
-	return len(b.list) > 0 && (len(b.list) >= maxLetters || b.bytes+l.size() > maxLetterBytes)
+	return len(b.list) >= maxLetters || b.bytes+l.size() > maxLetterBytes
 }
 
 // add keeps a letter. With durable it is on the disk when add returns; otherwise it outlives this process and not a power
 // cut.
 func (b *outbox) add(l letter, durable bool) error {
-	if b.full(l) {
+	switch {
+	case tooLong(l.text):
+		return errText
+	case b.full(l):
 		return errFull
 	}
 	if b.file != nil {

@@ -157,8 +157,14 @@ func TestOutboxBounds(t *testing.T) {
 	if b = mustOpen(t, o, ""); b.ids() != "0" {
 		t.Errorf("remains %q", b.ids())
 	}
-	if err := (&outbox{}).add(written("huge", strings.Repeat("x", 2*maxLetterBytes)), false); err != nil {
-		t.Errorf("one letter has no room: %v", err)
+	for _, text := range []string{big + "x", big[:len(big)/2] + strings.Repeat("&", len(big)/2-1) + "<<"} {
+		if err := b.add(written("long", text), false); (len(text) > maxText) != errors.Is(err, errText) {
+			t.Errorf("a text of %d bytes: %v", len(text), err)
+		}
+		b.take("long")
+	}
+	if err := b.add(written("long", strings.Repeat("&", maxText)), false); !errors.Is(err, errText) {
+		t.Errorf("a text that no server takes: %v", err)
 	}
 	b.file.f.Close()
 	if err := b.add(written("y", "x"), true); err == nil || b.ids() != "0" {

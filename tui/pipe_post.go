@@ -15,6 +15,10 @@ func (p *pipe) message(ctx context.Context, line int, c words.Line) *Failure {
 		return nil
 	}
 	l := letter{id: p.desk.s.NewID(), to: to, text: c.Text, at: p.a.now(), line: line}
+	if tooLong(l.text) {
+		p.complainOf(p.desk, l, complain("too-long", "not sent to %s: %s", p.desk.name(to), errText))
+		return nil
+	}
 	if f := p.until(ctx, func() bool { return !p.box.full(l) }); f != nil {
 		p.complainOf(p.desk, l, complain("not-sent", "not sent to %s: there was no connection", p.desk.name(to)))
 		return f

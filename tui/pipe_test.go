@@ -55,6 +55,7 @@ func TestPipe(t *testing.T) {
 			err: "error: message needs a user and a text, for example: message bob hi\nerror: block needs one user, for example: block bob\n" +
 				"error: whoelse stands alone: nothing else belongs to it\nerror: whoelsesince needs a number of seconds, for example: whoelsesince 3600\n" +
 				"error: no command \"mesage\". Did you mean: message bob hi\n"},
+		{name: "long text", in: "message bob " + strings.Repeat("x", maxText+1) + "\nmessage bob hi", err: "error: not sent to bob: the text is too long for one message\n", did: "message bob@localhost hi, close"},
 		{name: "long", in: strings.Repeat("x", maxLine+10) + "\nmessage bob hi", err: "error: a line is longer than 1048576 bytes: not sent\n", did: "message bob@localhost hi, close"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
