@@ -231,6 +231,9 @@ func TestPushes(t *testing.T) {
 				break
 			}
 			got = append(got, el.Attr("id")+el.Attr("type")+el.Attr("to"))
+			if el.Attr("id") == "7" && !strings.Contains(el.String(), "<feature var='urn:xmpp:receipts'/><feature var='urn:xmpp:chat-markers:0'/>") {
+				t.Errorf("features %s", el)
+			}
 		}
 		want := "1result 2resultalice@example.org 3result 4result 5errorbob@example.org/x 6resultbob@example.org/x 7resultbob@example.org/x 8errorbob@example.org/x"
 		if s := strings.Join(got, " "); s != want {

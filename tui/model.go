@@ -217,6 +217,9 @@ func (m *model) goodbye() {
 	m.state = finished
 	if n := len(m.box.list); n > 0 {
 		what, why, fix := "not confirmed", "there was no connection to the server", ""
+		if !m.since.IsZero() { // there was one
+			why = "the server did not accept it in time"
+		}
 		if m.box.file != nil {
 			what, fix = "not sent yet", "at the next start of the client "+goOut(n)
 		}
