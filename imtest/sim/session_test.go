@@ -331,6 +331,9 @@ func (s *session) hearPage(st *stanza.Stanza) {
 	if st.Type != stanza.Result {
 		if strings.Contains(st.String(), "item-not-found") {
 			s.d.w.refute("%s: the archive does not know its own id: %s", s.d.name(), st)
+			s.d.mu.Lock()
+			s.d.known = ""
+			s.d.mu.Unlock()
 		}
 		s.d.w.note("%s: no page: %s", s.d.name(), st)
 		_ = s.conn.Close() // and anew
