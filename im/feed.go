@@ -234,9 +234,17 @@ func (s *Session) feedEntry(e store.Entry) {
 		s.kick()
 		return
 	}
+	if c := s.copyOf(st); c != nil {
+		s.reply(c, e.ID)
+	}
+}
+
+// copyOf is what the session gets for a message that its account has sent from elsewhere, nil for nothing.
+func (s *Session) copyOf(st *stanza.Stanza) *stanza.Stanza {
 	for _, f := range s.srv.catchUps {
 		if c := f(s, st); c != nil {
-			s.reply(c, e.ID)
+			return c.Addressed(c.From, s.jid)
 		}
 	}
+	return nil
 }

@@ -227,12 +227,10 @@ func (s *Session) repeat(dst []byte, e store.Entry) []byte {
 	case !e.Sent:
 		return st.Append(dst)
 	}
-	for _, f := range s.srv.catchUps {
-		if c := f(s, st); c != nil {
-			return c.AppendTo(dst, s.jid)
-		}
+	if st = s.copyOf(st); st == nil {
+		return dst
 	}
-	return dst
+	return st.AppendTo(dst, s.jid)
 }
 
 // fedAgain has a session that was catching up when its connection was lost go on with that.

@@ -52,7 +52,8 @@ type Session struct {
 	// owned by the reader
 	reading context.Context
 	due     due
-	managed bool // stream management is on
+	managed bool       // stream management is on
+	wrote   store.Mark // what the session had written so far rests on it
 
 	handled atomic.Uint32 // stanzas of the client since then; written by the reader
 	stale   atomic.Bool   // what a session is to have again after a restart has changed
@@ -157,11 +158,7 @@ func (s *Session) Next(ctx context.Context, spare []byte) ([]byte, store.ID) {
 func (s *Session) restart() bool {
 	s.out.mu.Lock()
 	defer s.out.mu.Unlock()
-	if s.out.running {
-		return false
-	}
-	s.out.running = true
-	return true
+	return s.out.restart()
 }
 
 // Wrote says that everything up to the place id of the account's Log has been written to the connection.
@@ -177,9 +174,13 @@ func (s *Session) Durable() { s.kick() }
 // kick starts a writer when there is something that may be written.
 func (s *Session) kick() {
 	for {
-		wake, ask := s.out.start(s.srv.store.Durable())
+		durable := s.srv.store.Durable()
+		s.out.mu.Lock()
+		wake, ask := s.out.start(durable)
+		c := s.carrier // as it is now: a connection that the session leaves meanwhile starts no writer any more
+		s.out.mu.Unlock()
 		if wake {
-			s.carrier.Wake()
+			c.Wake()
 			return
 		}
 		if ask == 0 || s.srv.store.Notify(ask, s) {
@@ -190,8 +191,11 @@ func (s *Session) kick() {
 
 // feedMe starts a writer even when the outbox is empty, because there is a feed to run.
 func (s *Session) feedMe() {
-	if s.restart() {
-		s.carrier.Wake()
+	s.out.mu.Lock()
+	wake, c := s.out.restart(), s.carrier
+	s.out.mu.Unlock()
+	if wake {
+		c.Wake()
 	}
 }
 
@@ -207,7 +211,7 @@ func (s *Session) send(st *stanza.Stanza, to jid.JID, mark store.Mark, w what, o
 // push is send for what others cause and nobody keeps: a session that cannot take it has lost count of the world, and
 // is closed, so that it starts anew; then it reports false.
 func (s *Session) push(st *stanza.Stanza, to jid.JID, mark store.Mark) bool {
-	if s.send(st, to, mark, what{}, false) {
+	if s.send(st, to, mark, what{}, false) || s.squeeze(st, to, mark) {
 		return true
 	}
 	if st.Kind == stanza.IQ && s.away() {
@@ -218,6 +222,12 @@ func (s *Session) push(st *stanza.Stanza, to jid.JID, mark store.Mark) bool {
 	return false
 }
 
+// squeeze is send for what nobody keeps and the outbox had no room for, as long as what fills that waits for the disk: then
+// its reader is not to blame.
+func (s *Session) squeeze(st *stanza.Stanza, to jid.JID, mark store.Mark) bool {
+	return s.out.held(s.srv.store.Durable()) && s.send(st, to, mark, what{}, true)
+}
+
 // Reply puts an answer to something that the session itself asked into its outbox.
 func (s *Session) Reply(st *stanza.Stanza) { s.reply(st, 0) }
 
@@ -225,6 +235,10 @@ func (s *Session) Reply(st *stanza.Stanza) { s.reply(st, 0) }
 func (s *Session) reply(st *stanza.Stanza, id store.ID) {
 	s.send(st, s.jid, s.srv.store.Mark(), what{id: id, message: id != 0}, true)
 }
+
+// ReplyPlain is Reply for what rests on nothing that is kept: it covers what the session had written, and does not wait
+// for what others have.
+func (s *Session) ReplyPlain(st *stanza.Stanza) { s.send(st, s.jid, s.wrote, what{}, true) }
 
 // WaitRoom blocks while so much waits for this session that it should not ask for more: its reader calls it before it
 // reads on. It returns the cause when the session's connection ends first.
