@@ -161,7 +161,7 @@ func (s *Session) record(ahead bool) sessionRecord {
 	}
 	now := s.standing()
 	r := sessionRecord{
-		ID: s.id, Number: s.number, Resource: s.jid.Resource(), In: in, Out: now.out, Cursor: now.cursor, Exact: s.exact(),
+		ID: s.id, Number: s.number, Resource: s.jid.Resource(), In: in, Out: now.out, Cursor: now.cursor, Exact: s.exact() && s.out.certain(),
 		Roster: s.interested.Load(), Blocks: s.blockPush.Load(), Seen: s.Seen(),
 	}
 	if p := s.presence.Load(); p != nil {
@@ -184,7 +184,17 @@ func (s *Session) record(ahead bool) sessionRecord {
 	if now.n > 0 {
 		r.Sent = s.out.sentRecords(r.Exact)
 	}
+	for _, c := range r.Sent { // a feed may have gone on since
+		r.Cursor = max(r.Cursor, c.ID)
+	}
 	return r
+}
+
+// certain tells whether all that was sent is known: no client has yet said how much that was, since the server crashed.
+func (o *outbox) certain() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return !o.acks.unknown
 }
 
 // sentRecords is all that is not acknowledged, in order.
