@@ -102,10 +102,9 @@ func (o *outbox) ask(wait store.Mark) store.Mark {
 	return wait
 }
 
-// start decides what an append, or a batch that became durable, leads to: wake a writer, or ask to be told of a mark.
+// start decides what an append, or a batch that became durable, leads to: wake a writer, or ask to be told of a mark. The
+// caller holds o.mu.
 func (o *outbox) start(durable store.Mark) (wake bool, ask store.Mark) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	if o.running || o.closed || !o.attached {
 		return false, 0
 	}
@@ -184,7 +183,16 @@ func (o *outbox) rest(durable func() store.Mark) (done bool, ask store.Mark) {
 	return true, o.ask(wait)
 }
 
-// detach takes the connection away; its writer has ended.
+// restart takes the writer's role, unless there is one. The caller holds o.mu.
+func (o *outbox) restart() bool {
+	if o.running || !o.attached {
+		return false
+	}
+	o.running = true
+	return true
+}
+
+// detach takes the connection away; its writer has ended. The caller holds o.mu.
 func (o *outbox) detach() {
 	o.attached, o.running = false, false
 	o.acks.rest()

@@ -158,11 +158,7 @@ func (s *Session) Next(ctx context.Context, spare []byte) ([]byte, store.ID) {
 func (s *Session) restart() bool {
 	s.out.mu.Lock()
 	defer s.out.mu.Unlock()
-	if s.out.running {
-		return false
-	}
-	s.out.running = true
-	return true
+	return s.out.restart()
 }
 
 // Wrote says that everything up to the place id of the account's Log has been written to the connection.
@@ -178,9 +174,13 @@ func (s *Session) Durable() { s.kick() }
 // kick starts a writer when there is something that may be written.
 func (s *Session) kick() {
 	for {
-		wake, ask := s.out.start(s.srv.store.Durable())
+		durable := s.srv.store.Durable()
+		s.out.mu.Lock()
+		wake, ask := s.out.start(durable)
+		c := s.carrier // as it is now: a connection that the session leaves meanwhile starts no writer any more
+		s.out.mu.Unlock()
 		if wake {
-			s.carrier.Wake()
+			c.Wake()
 			return
 		}
 		if ask == 0 || s.srv.store.Notify(ask, s) {
@@ -191,8 +191,11 @@ func (s *Session) kick() {
 
 // feedMe starts a writer even when the outbox is empty, because there is a feed to run.
 func (s *Session) feedMe() {
-	if s.restart() {
-		s.carrier.Wake()
+	s.out.mu.Lock()
+	wake, c := s.out.restart(), s.carrier
+	s.out.mu.Unlock()
+	if wake {
+		c.Wake()
 	}
 }
 
