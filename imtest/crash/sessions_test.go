@@ -2,7 +2,7 @@ package crash
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"parley/imtest"
 	"parley/imtest/history"
 	"parley/imtest/load"
 	"parley/imtest/proc"
@@ -35,7 +34,7 @@ func newBench(t *testing.T, o load.Options, unheld bool) *bench {
 	b := &bench{t: t, dir: t.TempDir(), unheld: unheld, rec: history.NewRecorder()}
 	proc.Prepare(t, b.dir, load.Accounts(o.Pairs)...)
 	b.addr.Store("")
-	o.Recorder, o.Password = b.rec, imtest.Password
+	o.Recorder, o.Password = b.rec, proc.Password
 	o.Dial = func(ctx context.Context) (net.Conn, bool, error) {
 		nc, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", b.addr.Load().(string))
 		return nc, false, err
@@ -68,10 +67,14 @@ func (b *bench) again(sig syscall.Signal) {
 }
 
 // check fails the test with what refutes the promise.
-func (b *bench) check() []history.Event {
+func (b *bench) check() {
 	b.t.Helper()
 	events := b.rec.Events()
-	found := history.Check(events)
+	absence := time.Minute // tests run beside others, on few cores and with the race detector
+	if os.Getenv("PARLEY_LONG") != "" {
+		absence = 10 * time.Second
+	}
+	found := history.CheckWithin(events, absence)
 	for _, v := range found[:min(len(found), 20)] {
 		b.t.Error(v)
 	}
@@ -87,11 +90,10 @@ func (b *bench) check() []history.Event {
 		}
 		b.t.Logf("history written to %s: %v", at, err)
 	}
-	return events
 }
 
-// under is a load under which servers are ended and started again.
-func (b *bench) under(ctx context.Context, times int, sig func(round int) syscall.Signal) {
+// under is a load under which servers are ended and started again. The error is that of its end.
+func (b *bench) under(ctx context.Context, times int, sig func(round int) syscall.Signal) error {
 	done := make(chan struct{})
 	var talk sync.WaitGroup
 	talk.Go(func() {
@@ -105,9 +107,7 @@ func (b *bench) under(ctx context.Context, times int, sig func(round int) syscal
 	}
 	close(done)
 	talk.Wait()
-	if err := b.group.Finish(ctx); err != nil {
-		b.t.Error(err)
-	}
+	return b.group.Finish(ctx)
 }
 
 // TestKillResume: servers are killed under load, and every fifth is stopped in order; the clients resume, lose their
@@ -121,29 +121,34 @@ func TestKillResume(t *testing.T) {
 		kills = 3
 	}
 	b := newBench(t, load.Options{
-		Seed: rand.Uint64(), Pairs: 4, Devices: 2, Rounds: 1 << 30, Burst: 10, Cut: .05, Half: .02, Takeover: .02, GiveUp: .02, Read: .05, Again: .05, Anew: .02, Leave: .01,
+		Seed: rand.Uint64(), Pairs: 2, Devices: 2, Rounds: 1 << 30, Burst: 10, Pause: 100 * time.Millisecond, Cut: .05, Half: .02, Takeover: .02, GiveUp: .02, Read: .05, Again: .05, Anew: .02, Leave: .01,
 	}, false)
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
-	b.under(ctx, kills, func(round int) syscall.Signal {
+	err := b.under(ctx, kills, func(round int) syscall.Signal {
 		if round%5 == 4 {
 			return syscall.SIGTERM
 		}
 		return syscall.SIGKILL
 	})
+	if err != nil {
+		t.Error(err)
+	}
 	b.check()
 }
 
 // TestKillResumeSeesLoss proves that TestKillResume can fail: a server that counts before its disk has taken loses what
 // it counted, and more is found than that one sentence broken.
 func TestKillResumeSeesLoss(t *testing.T) {
-	b := newBench(t, load.Options{Seed: 1, Pairs: 4, Devices: 2, Rounds: 1 << 30, Burst: 20, Patience: 2 * time.Second}, true)
+	b := newBench(t, load.Options{Seed: 1, Pairs: 2, Devices: 2, Rounds: 1 << 30, Burst: 20, Pause: 50 * time.Millisecond, Patience: 2 * time.Second}, true)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	b.under(ctx, 5, func(int) syscall.Signal { return syscall.SIGKILL })
+	if err := b.under(ctx, 3, func(int) syscall.Signal { return syscall.SIGKILL }); err != nil {
+		t.Log(err) // after a loss, not even the end is certain
+	}
 	found := history.Check(b.rec.Events())
 	if !slices.ContainsFunc(found, func(v history.Violation) bool { return v.Sentence == history.P1 }) {
-		t.Fatalf("5 kills of a server that does not wait for the disk, and nothing was lost: %v", found)
+		t.Fatalf("3 kills of a server that does not wait for the disk, and nothing was lost: %v", found)
 	}
 	t.Logf("%d violations, for example %v", len(found), found[0])
 }
@@ -151,46 +156,43 @@ func TestKillResumeSeesLoss(t *testing.T) {
 // TestSessions: 200 sessions outlive kill -9, and an orderly stop: all resume with the right count, nothing is missing,
 // nobody begins anew, and nobody is told of anybody's presence.
 func TestSessions(t *testing.T) {
-	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM} {
-		t.Run(sig.String(), func(t *testing.T) {
-			const pairs, devices = 25, 4
-			b := newBench(t, load.Options{Seed: 1, Pairs: pairs, Devices: devices, Rounds: 2, Burst: 4}, false)
-			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-			defer cancel()
-			for _, step := range []func() error{
-				func() error { return b.group.Connect(ctx) },
-				func() error { return b.group.Settle(ctx) },
-				func() error { return b.group.Talk(ctx, nil) }, // ends with messages on their way
-			} {
-				if err := step(); err != nil {
-					t.Fatal(err)
-				}
-			}
-			began := b.rec.Now()
-			b.again(sig)
-			if err := b.group.Finish(ctx); err != nil {
-				t.Error(err)
-			}
-			resumed := map[string]bool{}
-			var last time.Duration
-			for _, e := range b.check() {
-				if e.At < began {
-					continue
-				}
-				switch e.Kind {
-				case history.Resumed:
-					resumed[e.Client] = true
-					last = e.At
-				case history.Bound:
-					t.Errorf("%s began anew", e.Client)
-				case history.Presence:
-					t.Errorf("%s was told of %s", e.Client, e.Text)
-				}
-			}
-			if len(resumed) != 2*pairs*devices {
-				t.Errorf("%d of %d sessions were resumed", len(resumed), 2*pairs*devices)
-			}
-			t.Log(fmt.Sprintf("%d sessions were resumed within %v", len(resumed), (last - began).Round(time.Millisecond)))
-		})
+	const pairs, devices = 25, 4
+	b := newBench(t, load.Options{Seed: 1, Pairs: pairs, Devices: devices, Rounds: 1, Burst: 6}, false)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	if err := errors.Join(b.group.Connect(ctx), b.group.Settle(ctx)); err != nil {
+		t.Fatal(err)
 	}
+	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM} {
+		if err := b.group.Talk(ctx, nil); err != nil { // ends with messages on their way
+			t.Fatal(err)
+		}
+		began := b.rec.Now()
+		b.again(sig)
+		if err := b.group.Settle(ctx); err != nil {
+			t.Fatal(err)
+		}
+		resumed := map[string]bool{}
+		var last time.Duration
+		for _, e := range b.rec.Events() {
+			switch {
+			case e.At < began:
+			case e.Kind == history.Resumed:
+				resumed[e.Client] = true
+				last = e.At
+			case e.Kind == history.Bound:
+				t.Errorf("%s began anew", e.Client)
+			case e.Kind == history.Presence:
+				t.Errorf("%s was told of %s", e.Client, e.Text)
+			}
+		}
+		if len(resumed) != 2*pairs*devices {
+			t.Errorf("%v: %d of %d sessions were resumed", sig, len(resumed), 2*pairs*devices)
+		}
+		t.Logf("%v: %d sessions were resumed within %v", sig, len(resumed), (last - began).Round(time.Millisecond))
+	}
+	if err := b.group.Finish(ctx); err != nil {
+		t.Error(err)
+	}
+	b.check()
 }

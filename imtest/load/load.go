@@ -28,10 +28,11 @@ type Options struct {
 	Password string                                                      // of every account
 	Seed     uint64
 
-	Pairs   int // of accounts, which write to each other
-	Devices int // of each account
-	Rounds  int // of each device
-	Burst   int // messages in a round, at most
+	Pairs   int           // of accounts, which write to each other
+	Devices int           // of each account
+	Rounds  int           // of each device
+	Burst   int           // messages in a round, at most
+	Pause   time.Duration // behind the messages of a round, at most; 0: 3 ms
 
 	Cut      float64 // the connection is destroyed
 	Half     float64 // the client says that it will write no more, and reads on
@@ -78,6 +79,9 @@ type Group struct {
 func New(o Options) *Group {
 	if o.Patience == 0 {
 		o.Patience = 30 * time.Second
+	}
+	if o.Pause == 0 {
+		o.Pause = 3 * time.Millisecond
 	}
 	g := &Group{o: o}
 	for i, name := range Accounts(o.Pairs) {

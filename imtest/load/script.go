@@ -29,7 +29,7 @@ func (d *device) talk(ctx context.Context, done <-chan struct{}) error {
 				_ = d.catchUp(ctx)
 			}
 		}
-		pause(ctx, time.Duration(d.rng.IntN(3000))*time.Microsecond)
+		pause(ctx, time.Duration(d.rng.Int64N(int64(d.o.Pause))))
 		if err := d.part(ctx); err != nil {
 			return err
 		}
@@ -183,9 +183,6 @@ func (d *device) settle(ctx context.Context) error {
 
 // rest waits until the device has received what there is for it, and reads on in its archive from where it was.
 func (d *device) rest(ctx context.Context) error {
-	if err := d.online(ctx); err != nil {
-		return err
-	}
 	if err := d.received(ctx); err != nil {
 		return err
 	}
@@ -200,6 +197,9 @@ func (d *device) rest(ctx context.Context) error {
 
 // received waits until nothing more comes: two pings are answered, and nothing came in between.
 func (d *device) received(ctx context.Context) error {
+	if err := d.online(ctx); err != nil {
+		return err
+	}
 	for quiet := 0; quiet < 2; quiet++ {
 		d.mu.Lock()
 		before := d.got

@@ -18,7 +18,7 @@ import (
 // TestStorm: connections that a bad network cuts, half-closes, swallows, delays and splits, and clients that resume over
 // and over; with PARLEY_LONG, 10,000 times. Nothing is lost, doubled, or out of order (P13).
 func TestStorm(t *testing.T) {
-	cycles := 300
+	cycles := 200
 	if os.Getenv("PARLEY_LONG") != "" {
 		cycles = 10_000
 	}

@@ -36,7 +36,7 @@ func Names() (names []string) {
 	return append(names, Absent)
 }
 
-// Prepare makes a data directory with these accounts, or else those of Names.
+// Prepare makes a data directory with these accounts; none: those of Names.
 func Prepare(t testing.TB, dir string, names ...string) {
 	t.Helper()
 	if len(names) == 0 {
