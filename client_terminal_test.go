@@ -199,7 +199,8 @@ func TestTranscript(t *testing.T) {
 		t.Helper()
 		alice.types(line + "\r")
 		if len(answer) > 0 {
-			alice.sees(append([]string{"> " + line}, answer...)...)
+			alice.sees("> " + line)
+			alice.sees(answer...)
 		}
 	}
 	say("help",

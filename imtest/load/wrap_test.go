@@ -1,9 +1,10 @@
 package load_test
 
 import (
-	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"net"
 	"sync/atomic"
 	"testing"
@@ -20,33 +21,42 @@ import (
 // how much each was moved.
 func wrapped(t *testing.T, e *memory.Engine) map[string][2]uint32 {
 	t.Helper()
-	const key, near = "im/sessions", uint32(1<<32 - 10)
+	const near = uint32(1<<32 - 10)
 	moved := map[string][2]uint32{}
-	records, err := e.Each(t.Context(), key, 0, 1000)
+	records, err := e.Each(t.Context(), "im/sessions", 0, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range records {
-		var record map[string]any
-		dec := json.NewDecoder(bytes.NewReader(p.Value))
-		dec.UseNumber()
-		if err := dec.Decode(&record); err != nil {
+		var record struct {
+			Sessions []struct {
+				ID     string
+				Number uint32
+			}
+		}
+		if err := json.Unmarshal(p.Value, &record); err != nil {
 			t.Fatal(err)
 		}
-		sessions, _ := record["Sessions"].([]any)
-		for _, x := range sessions {
-			s := x.(map[string]any)
-			in, _ := s["In"].(json.Number).Int64()
-			out, _ := s["Out"].(json.Number).Int64()
-			moved[s["ID"].(string)] = [2]uint32{near - uint32(in), near - uint32(out)}
-			s["In"], s["Out"] = near, near
-		}
-		value, err := json.Marshal(record)
-		if err == nil {
-			err = e.Commit([]store.Op{{Kind: store.OpSet, Owner: p.Owner, Key: key, Value: value}})
-		}
-		if err != nil {
-			t.Fatal(err)
+		for _, s := range record.Sessions {
+			key := fmt.Sprintf("im/standing/%x", s.Number)
+			value, err := e.Get(t.Context(), p.Owner, key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var head [4]uint64 // format, place in the Log, in, out
+			for i := range head {
+				n, size := binary.Uvarint(value)
+				head[i], value = n, value[size:]
+			}
+			moved[s.ID] = [2]uint32{near - uint32(head[2]), near - uint32(head[3])}
+			head[2], head[3] = uint64(near), uint64(near)
+			var p2 []byte
+			for _, n := range head {
+				p2 = binary.AppendUvarint(p2, n)
+			}
+			if err := e.Commit([]store.Op{{Kind: store.OpSet, Owner: p.Owner, Key: key, Value: append(p2, value...)}}); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	return moved

@@ -143,17 +143,22 @@ func (p *Proxy) serve(ctx context.Context, near *net.TCPConn) {
 	p.mu.Unlock()
 	other := rand.New(rand.NewPCG(rng.Uint64(), 1))
 	var ways sync.WaitGroup
-	ways.Go(func() { p.copy(ctx, c, c.far, c.near, rng) })
-	ways.Go(func() { p.copy(ctx, c, c.near, c.far, other) })
+	var there, back bool
+	ways.Go(func() { there = p.copy(ctx, c, c.far, c.near, rng) })
+	ways.Go(func() { back = p.copy(ctx, c, c.near, c.far, other) })
 	ways.Wait()
 	p.mu.Lock()
 	delete(p.carry, c)
 	p.mu.Unlock()
+	if there && back { // a cut would destroy what has not been read yet
+		_, _ = c.near.Close(), c.far.Close()
+		return
+	}
 	c.cut()
 }
 
-// copy carries one way, until its end or the fault.
-func (p *Proxy) copy(ctx context.Context, c *pair, to, from *net.TCPConn, rng *rand.Rand) {
+// copy carries one way, until its end or the fault. It tells whether it ended in order.
+func (p *Proxy) copy(ctx context.Context, c *pair, to, from *net.TCPConn, rng *rand.Rand) bool {
 	buf := make([]byte, 16<<10)
 	for {
 		n, err := from.Read(buf)
@@ -172,16 +177,15 @@ func (p *Proxy) copy(ctx context.Context, c *pair, to, from *net.TCPConn, rng *r
 			}
 			if _, werr := to.Write(piece); werr != nil {
 				c.cut()
-				return
+				return false
 			}
 		}
 		switch {
 		case errors.Is(err, io.EOF):
-			_ = to.CloseWrite()
-			return
+			return to.CloseWrite() == nil
 		case err != nil:
 			c.cut()
-			return
+			return false
 		}
 	}
 }
