@@ -114,7 +114,7 @@ class Managed(Client):
             async with self.arrived:
                 await self.arrived.wait_for(test)
         try:
-            await asyncio.wait_for(look(), 5)
+            await asyncio.wait_for(look(), 10)
         except asyncio.TimeoutError:
             must(False, '%s: not %s', self.name, what)
 
