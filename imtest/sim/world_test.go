@@ -337,7 +337,7 @@ func (w *world) event(r *rand.Rand) {
 
 // live is a whole seed.
 func (w *world) live(seed uint64) {
-	w.end = time.Now().Add(time.Minute)
+	w.end = time.Now().Add(40 * time.Second)
 	w.messages = map[string]*message{}
 	w.resume = []int{5, 20, 600, 600}[seed%4]
 	w.devices = devices(w, seed)
