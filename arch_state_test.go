@@ -264,3 +264,27 @@ func (p *statePackage) variable(e ast.Expr) *ast.Ident {
 		}
 	}
 }
+
+// TestArchNoBrokenPromise: what makes the server lose messages exists for the tests that prove that others can fail.
+func TestArchNoBrokenPromise(t *testing.T) {
+	for _, s := range loadSources(t) {
+		if s.test {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			var key ast.Expr
+			switch n := n.(type) {
+			case *ast.KeyValueExpr:
+				key = n.Key
+			case *ast.AssignStmt:
+				if sel, ok := n.Lhs[0].(*ast.SelectorExpr); ok {
+					key = sel.Sel
+				}
+			}
+			if name, ok := key.(*ast.Ident); ok && (name.Name == "Unheld" || name.Name == "Unsafe") {
+				complain(t, s.path+": sets "+name.Name, "nothing but tests may give up what the server has promised")
+			}
+			return true
+		})
+	}
+}

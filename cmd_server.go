@@ -15,6 +15,7 @@ import (
 
 	"parley/config"
 	"parley/server"
+	"parley/store"
 )
 
 // serverCommand is `parley server`.
@@ -101,6 +102,9 @@ func (p *program) serve(flags *settingFlags, c config.Config) error {
 	err = r.run(ctx)
 	if err == server.ErrRestart {
 		return err
+	}
+	if errors.Is(err, store.ErrDisk) {
+		return diskFailure(err, c.Data)
 	}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return &failure{code: exitFailed, what: "the server had to stop", why: err.Error(),

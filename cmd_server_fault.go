@@ -142,10 +142,23 @@ func dataFailure(err error, dir string) *failure {
 	case errors.Is(err, store.ErrFull), errors.Is(err, syscall.ENOSPC):
 		return &failure{code: exitFailed, what: "the disk with " + dir + " is full", why: "nothing can be kept there",
 			fix: "make room\n" + otherDir}
+	case errors.Is(err, store.ErrDisk):
+		return diskFailure(err, dir)
 	case errors.As(err, &path):
 		return pathFailure(path, dir, otherDir)
 	}
 	return nil
+}
+
+// diskFailure words that the disk did not do what the database asked of it.
+func diskFailure(err error, dir string) *failure {
+	f := &failure{code: exitFailed, what: "the disk with " + dir + " has failed; the server stops",
+		why: between(err, "has failed: ", ";"), fix: "look after the disk, then start the server: everything that it has answered for is kept"}
+	if why := between(err, "has become read-only: ", ";"); why != "" {
+		f.what, f.why = "the disk with "+dir+" has become read-only; the server stops", why
+		f.fix = "look after the disk (the system's log says why), make it writable, then start the server: everything that it has answered for is kept"
+	}
+	return f
 }
 
 // between returns the part of an error's text between two marks, "" when there is none.

@@ -208,7 +208,7 @@ func (c *conn) bindAs(ctx context.Context, st *stanza.Stanza, request *xml.Eleme
 	c.session = s
 	c.log.Debug("session bound", slog.String("jid", s.JID().String()))
 	bound := xml.New(stream.NSBind, "bind").With(xml.New(stream.NSBind, "jid").WithText(s.JID().String()))
-	s.Reply(st.Result(bound))
+	s.ReplyPlain(st.Result(bound))
 	c.begin()
 	return true, nil
 }

@@ -146,6 +146,27 @@ func (k *acks) below(at store.ID) store.ID {
 	return at
 }
 
+// given is the highest place in the Log among the messages that the session has been given and that move no cursor yet,
+// because its client has not acknowledged them or they still wait to be written; 0 when there is none.
+func (o *outbox) given() (id store.ID) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range o.holds {
+		id = max(id, o.holds[i].id)
+	}
+	if o.acks == nil {
+		return id
+	}
+	for _, list := range [...][]piece{o.acks.sent, o.acks.queued} {
+		for i := range list {
+			if list[i].moves {
+				id = max(id, list[i].id)
+			}
+		}
+	}
+	return id
+}
+
 // count notes that h of the client's stanzas are handled, and rest on a batch.
 func (k *acks) count(mark store.Mark, h uint32) {
 	if n := len(k.counts); n > 0 && k.counts[n-1].mark >= mark {

@@ -165,7 +165,7 @@ func (a *Account) give(ctx context.Context, d *Delivery, s *Session, st *stanza.
 		s.kick()
 		return nil
 	}
-	if !s.away() { // who is not there misses what is for now or never
+	if !s.away() && !s.squeeze(st, to, a.srv.store.Mark()) { // who is not there misses what is for now or never
 		s.End(&stream.Error{Condition: stream.ResourceConstraint, Text: "This client reads too slowly."})
 	}
 	return nil

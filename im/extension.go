@@ -89,6 +89,9 @@ type Answer struct {
 	InTurn bool
 	// Outside makes Set run outside a journey, because it reads the store, or reaches many; it may Begin its own.
 	Outside bool
+	// Plain says that what Get answers rests on nothing that is kept. It waits for the disk only with what its asker has
+	// written, and is thus at once there on a slow or stopped disk for who wrote nothing.
+	Plain bool
 }
 
 // Query is an iq that asks.

@@ -37,6 +37,10 @@ func (v *Server) answer(ctx context.Context, s *Session, st *stanza.Stanza) {
 		s.refuse(st, err)
 		return
 	}
+	if x.Plain && st.Type == stanza.Get {
+		s.ReplyPlain(st.Result(result))
+		return
+	}
 	s.Reply(st.Result(result))
 }
 

@@ -99,7 +99,7 @@ func (s *Session) Handled(ctx context.Context) error {
 // note is what an entry of the account's Log tells of its sender's count, if that is what is being handled now: after a
 // crash the count is found there (see restore). The caller holds a.mu.
 func (s *Session) note(mark store.Mark) uint64 {
-	if s == nil || s.number == 0 {
+	if s == nil || s.number == 0 || s.srv.store.Full() { // that is so to the end of the journey: there will be no entry
 		return 0
 	}
 	h := s.handled.Load() + 1

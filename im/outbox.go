@@ -215,6 +215,13 @@ func (o *outbox) manage() {
 	}
 }
 
+// held tells whether what is inside waits for nothing but the disk, and is not several times the bound.
+func (o *outbox) held(durable store.Mark) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.attached && len(o.holds) > 0 && o.holds[0].mark > durable && len(o.buf) < 4*o.limit
+}
+
 func (o *outbox) size() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -67,7 +67,7 @@ func (s *Session) setPresence(j store.Journey, st *stanza.Stanza) error {
 	}
 	if waited && priority >= 0 && !s.catching {
 		s.catching, s.copied = true, a.last
-		s.cursor.Store(max(a.cursor.Load(), uint64(s.queried)))
+		s.cursor.Store(max(a.cursor.Load(), uint64(s.queried), uint64(s.out.given())))
 		s.due.missed = true
 	}
 	return nil

@@ -34,6 +34,9 @@ func (s *Session) Receive(ctx context.Context, el *xml.Element) error {
 	if active(st) {
 		s.seen.Store(time.Now().UnixNano())
 	}
+	if st.Kind == stanza.Message || st.Kind == stanza.IQ && st.Type == stanza.Set || isSubscription(st) {
+		defer s.writes()
+	}
 	if st.Kind == stanza.IQ && s.srv.atServer(s, st) {
 		if st.IsRequest() {
 			s.srv.answer(ctx, s, st)
@@ -60,6 +63,9 @@ func (s *Session) Receive(ctx context.Context, el *xml.Element) error {
 	return err
 }
 
+// writes notes on which batch rests what the session has had written so far. Only its reader calls it.
+func (s *Session) writes() { s.wrote = max(s.wrote, s.srv.store.Mark()) }
+
 // Submit sends a stanza as the session: one journey from its sender's turn to its recipients' outboxes. st.From is
 // the session's address. refused is why it was not taken, on whichever side; nobody else is told of that. err is the
 // store's end, or the session's.
@@ -74,7 +80,11 @@ func (s *Session) Submit(ctx context.Context, st *stanza.Stanza) (refused, err e
 	if err != nil {
 		return err, nil
 	}
-	j, err := s.srv.store.Begin(ctx)
+	begin := s.srv.store.Begin
+	if st.Kind == stanza.Presence {
+		begin = s.srv.store.BeginSmall
+	}
+	j, err := begin(ctx)
 	if err != nil {
 		return nil, err
 	}

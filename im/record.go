@@ -367,10 +367,11 @@ func (a *Account) revive(r *sessionRecord, in map[uint32]uint32) (*Session, erro
 	return s, nil
 }
 
-// Suspend writes down exactly how far every session is that can be gone on with. No connection has one any more. It is
-// the last thing before the store is closed.
+// Suspend writes down exactly how far messages were delivered and how far every session is that can be gone on with. No
+// connection has one any more. It is the last thing before the store is closed.
 func (v *Server) Suspend(ctx context.Context) error {
-	return v.saveSessions(ctx, func(*Session) bool { return true })
+	err := v.saveSessions(ctx, func(*Session) bool { return true })
+	return errors.Join(err, v.saveCursors(ctx))
 }
 
 // saveSessions writes the records of the accounts that have such a session.

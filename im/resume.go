@@ -206,11 +206,7 @@ func (s *Session) unsent(ctx context.Context) ([]piece, []byte, error) {
 			if err != nil {
 				return nil, nil, fmt.Errorf("im: resume: %w", err)
 			}
-			st := s.entry(e)
-			if st == nil {
-				continue
-			}
-			bytes = st.Append(bytes)
+			bytes = s.repeat(bytes, e)
 		}
 		if c.n = len(bytes) - before; c.n > 0 {
 			again = append(again, c)
@@ -220,6 +216,23 @@ func (s *Session) unsent(ctx context.Context) ([]piece, []byte, error) {
 	k.sent, k.kept, k.thin, k.thinned = nil, nil, 0, 0
 	s.out.mu.Unlock()
 	return again, bytes, nil
+}
+
+// repeat appends a kept message that the session was given. What its account sent, it had as a copy.
+func (s *Session) repeat(dst []byte, e store.Entry) []byte {
+	st := s.entry(e)
+	switch {
+	case st == nil:
+		return dst
+	case !e.Sent:
+		return st.Append(dst)
+	}
+	for _, f := range s.srv.catchUps {
+		if c := f(s, st); c != nil {
+			return c.AppendTo(dst, s.jid)
+		}
+	}
+	return dst
 }
 
 // fedAgain has a session that was catching up when its connection was lost go on with that.

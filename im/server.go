@@ -308,7 +308,7 @@ func (a *Account) admit(s *Session) (again bool, err error) {
 // why as its status. More than once does no harm.
 func (v *Server) Close(ctx context.Context, s *Session, why string) {
 	a := s.account
-	j, err := v.store.Begin(context.WithoutCancel(ctx))
+	j, err := v.store.BeginSmall(context.WithoutCancel(ctx))
 	if err != nil {
 		v.log.Debug("session closed without a journey", slog.String("jid", s.jid.String()), slog.Any("err", err))
 	}
@@ -336,7 +336,7 @@ func (v *Server) Close(ctx context.Context, s *Session, why string) {
 			if s.number != 0 || s.recorded {
 				err = errors.Join(err, a.save(j, nil))
 			}
-			if err != nil {
+			if err != nil && !errors.Is(err, store.ErrFull) {
 				v.log.Error("cursor not saved", slog.String("jid", a.jid.String()), slog.Any("err", err))
 			}
 		}

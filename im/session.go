@@ -52,7 +52,8 @@ type Session struct {
 	// owned by the reader
 	reading context.Context
 	due     due
-	managed bool // stream management is on
+	managed bool       // stream management is on
+	wrote   store.Mark // what the session had written so far rests on it
 
 	handled atomic.Uint32 // stanzas of the client since then; written by the reader
 	stale   atomic.Bool   // what a session is to have again after a restart has changed
@@ -207,7 +208,7 @@ func (s *Session) send(st *stanza.Stanza, to jid.JID, mark store.Mark, w what, o
 // push is send for what others cause and nobody keeps: a session that cannot take it has lost count of the world, and
 // is closed, so that it starts anew; then it reports false.
 func (s *Session) push(st *stanza.Stanza, to jid.JID, mark store.Mark) bool {
-	if s.send(st, to, mark, what{}, false) {
+	if s.send(st, to, mark, what{}, false) || s.squeeze(st, to, mark) {
 		return true
 	}
 	if st.Kind == stanza.IQ && s.away() {
@@ -218,6 +219,12 @@ func (s *Session) push(st *stanza.Stanza, to jid.JID, mark store.Mark) bool {
 	return false
 }
 
+// squeeze is send for what nobody keeps and the outbox had no room for, as long as what fills that waits for the disk: then
+// its reader is not to blame.
+func (s *Session) squeeze(st *stanza.Stanza, to jid.JID, mark store.Mark) bool {
+	return s.out.held(s.srv.store.Durable()) && s.send(st, to, mark, what{}, true)
+}
+
 // Reply puts an answer to something that the session itself asked into its outbox.
 func (s *Session) Reply(st *stanza.Stanza) { s.reply(st, 0) }
 
@@ -225,6 +232,10 @@ func (s *Session) Reply(st *stanza.Stanza) { s.reply(st, 0) }
 func (s *Session) reply(st *stanza.Stanza, id store.ID) {
 	s.send(st, s.jid, s.srv.store.Mark(), what{id: id, message: id != 0}, true)
 }
+
+// ReplyPlain is Reply for what rests on nothing that is kept: it covers what the session had written, and does not wait
+// for what others have.
+func (s *Session) ReplyPlain(st *stanza.Stanza) { s.send(st, s.jid, s.wrote, what{}, true) }
 
 // WaitRoom blocks while so much waits for this session that it should not ask for more: its reader calls it before it
 // reads on. It returns the cause when the session's connection ends first.

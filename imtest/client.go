@@ -148,6 +148,12 @@ func (s *Server) Connect(t testing.TB, who string) *Client {
 // ConnectAt is Connect to another address than the server's own: a proxy on the way to its port for STARTTLS.
 func (s *Server) ConnectAt(t testing.TB, addr, who string) *Client {
 	t.Helper()
+	return ConnectTo(t, addr, who)
+}
+
+// ConnectTo is Connect to a server in another process.
+func ConnectTo(t testing.TB, addr, who string) *Client {
+	t.Helper()
 	nc, err := net.DialTimeout("tcp", addr, patience)
 	if err != nil {
 		t.Fatal(err)

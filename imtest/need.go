@@ -16,7 +16,11 @@ func Need(t testing.TB, what string) {
 		if os.Getenv("CI") == "true" {
 			t.Fatalf("this test needs %s: %v (CI=true: nothing may be skipped, .ci/run must install it)", what, err)
 		}
-		t.Skipf("this test needs %s: %v; apt-get install %s", what, err, what)
+		pkg := what
+		if what == "mkfs.ext4" {
+			pkg = "e2fsprogs"
+		}
+		t.Skipf("this test needs %s: %v; apt-get install %s", what, err, pkg)
 	}
 }
 

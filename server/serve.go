@@ -14,6 +14,7 @@ import (
 
 	"parley/auth"
 	"parley/c2s"
+	"parley/store"
 )
 
 // stopTime is how long an orderly stop may take in all; streams get the first half of it.
@@ -53,6 +54,9 @@ type door struct {
 
 // openDoors opens all listeners for clients.
 func (s *Server) openDoors(ctx context.Context) error {
+	if s.carried {
+		return nil
+	}
 	c := s.config
 	addresses, asked := c.Addresses()
 	var err error
@@ -187,7 +191,7 @@ func (s *Server) checkpoint(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			if err := s.hall.Checkpoint(ctx); err != nil && ctx.Err() == nil {
+			if err := s.hall.Checkpoint(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrFull) {
 				s.log.Warn("how far messages were delivered was not written down", slog.Any("err", err))
 			}
 		}

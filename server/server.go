@@ -55,6 +55,7 @@ type Server struct {
 	backups  *Backups // nil: not in the data directory
 	facts    Facts
 	kept     bool // in the data directory
+	carried  bool // see Parts
 
 	pair    atomic.Pointer[tls.Certificate] // what a TLS handshake begins with; what it points to is not changed
 	timeout atomic.Int64                    // seconds, for disco
@@ -72,6 +73,7 @@ type Parts struct {
 	Engine  store.Engine  // in place of SQLite in the data directory; no control socket then
 	Store   store.Options // how the store behaves
 	Version string        // of the program
+	Carried bool          // no listeners: clients come by Clients().Carry alone
 }
 
 // New builds a server and opens its listeners; version is that of the program. Nothing is accepted before Serve. An
@@ -94,7 +96,7 @@ func NewWith(ctx context.Context, c config.Config, log *slog.Logger, parts Parts
 
 // build is what New consists of, top to bottom.
 func (s *Server) build(ctx context.Context, parts Parts) (err error) {
-	s.kept = parts.Engine == nil
+	s.kept, s.carried = parts.Engine == nil, parts.Carried
 	if s.kept {
 		_, err := os.Stat(filepath.Join(s.config.Data, sqlite.FileName))
 		s.facts.DataNew = errors.Is(err, os.ErrNotExist)

@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// lookEvery is how often the engine is asked whether there is still room, or room again, while nothing is written.
+const lookEvery = time.Second
+
 // Run is the committer. It returns nil after Close, or with the error that stopped the store. It runs once; its caller
 // owns the goroutine. ctx is for the hard stop: when it ends, no journey begins any more, what has gathered is
 // committed and Run returns; it should therefore outlive all sessions.
@@ -40,7 +43,10 @@ func (s *Store) run(ctx context.Context) error {
 func (s *Store) loop(ctx context.Context) error {
 	idle := time.NewTimer(s.opts.Idle)
 	defer idle.Stop()
-	var more, quiet, stop bool
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	more := true // the first thing is to see whether there is room
+	var quiet, stop bool
 	for {
 		if isClosed(s.failed) {
 			return s.Err()
@@ -69,6 +75,11 @@ func (s *Store) loop(ctx context.Context) error {
 		case <-idle.C:
 			quiet, more = true, true
 			s.shrink()
+		case <-look.C:
+			var err error
+			if more, err = s.tend(false); err != nil {
+				return err
+			}
 		case <-s.failed:
 			return s.Err()
 		case <-s.closing:
@@ -111,8 +122,7 @@ func (s *Store) commit(ctx context.Context, b *batch) error {
 	for {
 		err := s.engine.Commit(b.ops)
 		if err == nil {
-			s.setFull(nil)
-			return nil
+			return nil // tend, which follows, says whether there is room for more
 		}
 		if !errors.Is(err, ErrFull) {
 			return fmt.Errorf("store: commit: %w", err)
@@ -135,9 +145,9 @@ func (s *Store) setFull(err error) {
 		return
 	}
 	if full {
-		s.log.Error("the disk is full: new messages are refused until there is room", "err", err, "retry", s.opts.Retry)
+		s.log.Error("the disk is full: what would have to be stored is refused, all else goes on; make room, nothing has to be restarted", "err", err)
 	} else {
-		s.log.Info("there is room on the disk again")
+		s.log.Info("there is room on the disk again: messages are accepted")
 	}
 	s.gate.Lock()
 	defer s.gate.Unlock()
@@ -176,17 +186,14 @@ func (s *Store) publish(b *batch) {
 	s.mu.Unlock()
 }
 
-// tend lets the engine do a piece of its housekeeping.
+// tend lets the engine do a piece of its housekeeping, and takes its word on whether there is room.
 func (s *Store) tend(idle bool) (more bool, err error) {
 	more, err = s.engine.Tend(idle)
-	if errors.Is(err, ErrFull) {
-		s.log.Warn("housekeeping of the database waits for room on the disk", "err", err)
-		return false, nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrFull) {
 		return false, fmt.Errorf("store: housekeeping: %w", err)
 	}
-	return more, nil
+	s.setFull(err)
+	return more && err == nil, nil
 }
 
 // shrink gives back what the last burst needed.

@@ -14,7 +14,9 @@ type Engine interface {
 	Commit(ops []Op) error
 
 	// Tend does one short piece of housekeeping between two commits, if there is any to do; more asks to be called
-	// again soon. idle says that nothing was written for a while. Errors are as for Commit.
+	// again soon. idle says that nothing was written for a while. It is called after each Commit, and every second while
+	// there is none. Errors are as for Commit: after one that wraps ErrFull the store takes nothing more, until Tend returns
+	// nil. An engine should say so while there is still room for what has been taken already (Options.MaxPending).
 	Tend(idle bool) (more bool, err error)
 
 	// Head returns the owner's last id ever given and the last id trimmed away; both 0 for an unknown owner. All ids in

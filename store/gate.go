@@ -117,10 +117,18 @@ func (j Journey) End() {
 // Begin starts a journey. It waits while more than MaxPending bytes wait for the disk, holding nothing, but not while
 // the disk is full: then the writes are refused with ErrFull. Further errors are ErrFailed, ErrClosed and ctx's.
 // Whoever holds a journey must not begin another one.
-func (s *Store) Begin(ctx context.Context) (Journey, error) {
+func (s *Store) Begin(ctx context.Context) (Journey, error) { return s.begin(ctx, s.opts.MaxPending) }
+
+// BeginSmall is Begin for what others should hear of although the disk does not keep up, and what writes next to nothing:
+// presence. It waits only when a quarter more than MaxPending waits.
+func (s *Store) BeginSmall(ctx context.Context) (Journey, error) {
+	return s.begin(ctx, s.opts.MaxPending/4*5)
+}
+
+func (s *Store) begin(ctx context.Context, limit int64) (Journey, error) {
 	for {
 		if s.slow.Load() {
-			if err := s.waitRoom(ctx); err != nil {
+			if err := s.waitRoom(ctx, limit); err != nil {
 				return Journey{}, fmt.Errorf("store: begin: %w", err)
 			}
 		}
@@ -155,12 +163,12 @@ func (s *Store) refused() error {
 	return nil
 }
 
-// waitRoom returns when there is room for a new journey.
-func (s *Store) waitRoom(ctx context.Context) error {
+// waitRoom returns when there is room for a new journey: less than limit bytes wait.
+func (s *Store) waitRoom(ctx context.Context, limit int64) error {
 	for {
 		s.mu.Lock()
 		err := s.refused()
-		if err != nil || !s.crowded() {
+		if err != nil || !s.crowded(limit) {
 			s.mu.Unlock()
 			return err
 		}
@@ -177,19 +185,19 @@ func (s *Store) waitRoom(ctx context.Context) error {
 	}
 }
 
-// crowded reports whether new journeys must wait; the caller holds mu.
-func (s *Store) crowded() bool {
+// crowded reports whether new journeys must wait since limit bytes do; the caller holds mu.
+func (s *Store) crowded(limit int64) bool {
 	n := s.cur.bytes
 	if s.flushing != nil {
 		n += s.flushing.bytes
 	}
-	return n >= s.opts.MaxPending && !s.full
+	return n >= limit && !s.full
 }
 
 // settle brings slow up to date and wakes those who wait for room; the caller holds mu and has changed what they
 // depend on.
 func (s *Store) settle() {
-	crowded := s.crowded()
+	crowded := s.crowded(s.opts.MaxPending)
 	s.slow.Store(crowded || s.closed || s.err != nil)
 	if s.room != nil && (!crowded || s.refused() != nil) {
 		close(s.room)

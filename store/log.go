@@ -208,7 +208,7 @@ func (s *Store) write(j Journey, o Owner, load bool) (*head, error) {
 func (s *Store) add(op Op) int32 {
 	at := s.cur.add(op)
 	s.dirty.Store(true)
-	if s.crowded() {
+	if s.crowded(s.opts.MaxPending) {
 		s.settle()
 	}
 	return at

@@ -76,6 +76,9 @@ var (
 	ErrFull = errors.New("the disk is full")
 	// ErrFailed says that the store broke (see Store.Err); the process must stop.
 	ErrFailed = errors.New("the store has failed")
+	// ErrDisk says that the disk failed, or became read-only: the process must stop, for what a failed write left behind is
+	// unknown until the database is opened again.
+	ErrDisk = errors.New("the disk failed")
 	// ErrClosed says that the store was closed or its Run has ended.
 	ErrClosed = errors.New("the store is closed")
 	// ErrNoJourney says that a write came without a journey of this store.

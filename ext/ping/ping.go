@@ -22,8 +22,8 @@ func New() im.Extension {
 		Features: []string{NS},
 		Account:  []string{NS},
 		Answers: []im.Answer{
-			{At: im.AtServer, Name: name, Get: pong},
-			{At: im.AtAccount, Name: name, Get: pong}, // whose sessions are pinged by their full addresses
+			{At: im.AtServer, Name: name, Get: pong, Plain: true},
+			{At: im.AtAccount, Name: name, Get: pong, Plain: true}, // whose sessions are pinged by their full addresses
 		},
 	}
 }

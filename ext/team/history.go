@@ -101,7 +101,7 @@ func (t *Team) changed(c im.Change) {
 	if !c.Journey.Valid() {
 		return // the store does not take anything any more; after the restart the last heartbeat counts
 	}
-	if err := t.srv.Store().KV.Set(c.Journey, v.owner, keySeen, v.value()); err != nil {
+	if err := t.srv.Store().KV.Set(c.Journey, v.owner, keySeen, v.value()); err != nil && !errors.Is(err, store.ErrFull) { // of that the store tells
 		t.log.Warn("a visit was not written down", slog.String("jid", c.Account.JID().String()), slog.Any("err", err))
 	}
 }
@@ -181,7 +181,7 @@ func (t *Team) Run(ctx context.Context) {
 	tick := time.NewTicker(heartbeat)
 	defer tick.Stop()
 	for {
-		if err := t.beat(ctx); err != nil && ctx.Err() == nil {
+		if err := t.beat(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrFull) {
 			t.log.Warn("whoelsesince is not kept up to date", slog.Any("err", err))
 		}
 		select {

@@ -1,3 +1,4 @@
+// Package crash kills whole servers under load and looks at what is left.
 package crash
 
 import (
@@ -7,160 +8,43 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"parley/auth"
-	"parley/client"
-	"parley/config"
-	"parley/server"
+	"parley/imtest/proc"
 	"parley/store"
-	"parley/store/sqlite"
-	"parley/xmpp/jid"
 	"parley/xmpp/stanza"
 	"parley/xmpp/xml"
 )
 
-const password = "correct horse battery"
-
-// pairs talk to each other; what they write to the absent one is kept.
-var pairs = [][2]string{{"anna", "bert"}, {"carl", "dora"}, {"emil", "faye"}, {"gina", "hugo"}}
-
-const absent = "zoe"
-
-// history is what clients know for certain: what somebody was shown, and what a later iq result answered for.
-type history struct {
-	mu      sync.Mutex
-	certain map[string]string // message to how we know; guarded by mu
-	seq     map[string]int    // last number of each sender; guarded by mu
-}
-
-func (h *history) know(how string, messages ...string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, m := range messages {
-		h.certain[m] = how
-	}
-}
-
-// next is a message that nobody has written before: sender, recipient and number.
-func (h *history) next(from, to string) string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.seq[from]++
-	return fmt.Sprintf("%s %s %d", from, to, h.seq[from])
-}
-
-// talk lets one account write until the server dies: bursts, each followed by a ping whose answer covers it.
-func (h *history) talk(addr, me, other string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	s, err := client.Dial(ctx, client.Config{
-		HostPort: addr, User: me, Password: password, Resource: "test", Insecure: true,
-		Handle: func(e client.Event) {
-			if m, ok := e.(client.Message); ok {
-				h.know("received", m.Body)
-			}
-		},
-	})
-	if err != nil {
-		return err
-	}
-	defer s.Close(ctx)
-	if err := s.Start(ctx); err != nil {
-		return nil
-	}
-	for {
-		var burst []string
-		for i := range 20 {
-			to := other
-			if i == 7 {
-				to = absent
-			}
-			m := h.next(me, to)
-			if err := s.Message(jid.MustParse(to+"@localhost"), s.NewID(), m); err != nil {
-				return nil
-			}
-			burst = append(burst, m)
-		}
-		if err := s.Ping(ctx); err != nil {
-			return nil
-		}
-		h.know("answered", burst...)
-	}
-}
+func TestMain(m *testing.M) { proc.Main(m) }
 
 // kill runs servers under load on one data directory and kills each of them with SIGKILL at a random time.
-func kill(t *testing.T, dir string, rounds int, unheld bool, check func(*history) []string) []string {
-	h := &history{certain: map[string]string{}, seq: map[string]int{}}
-	for round := range rounds {
-		c := start(t, dir, unheld)
-		var work sync.WaitGroup
-		for _, p := range pairs {
-			for i := range p {
-				work.Go(func() {
-					if err := h.talk(c.addr, p[i], p[1-i]); err != nil && round == 0 {
-						t.Logf("%s: %v", p[i], err)
-					}
-				})
-			}
-		}
+func kill(t *testing.T, dir string, rounds int, unheld bool, check func(*proc.History) []string) []string {
+	h := proc.NewHistory()
+	for range rounds {
+		c := proc.Start(t, dir, proc.Options{Unheld: unheld})
+		wait := h.Load(t.Context(), c.Addr)
 		time.Sleep(time.Duration(150+rand.IntN(500)) * time.Millisecond)
-		c.end(syscall.SIGKILL)
-		work.Wait()
+		c.End(syscall.SIGKILL)
+		wait()
 		if lost := check(h); len(lost) > 0 {
 			return lost
 		}
 	}
-	if len(h.certain) < rounds*20 {
-		t.Errorf("only %d messages in %d rounds: that is no load", len(h.certain), rounds)
+	n := len(h.Certain())
+	if n < rounds*20 {
+		t.Errorf("only %d messages in %d rounds: that is no load", n, rounds)
 	}
-	t.Logf("%d kills, %d messages known for certain", rounds, len(h.certain))
+	t.Logf("%d kills, %d messages known for certain", rounds, n)
 	return nil
 }
 
-// prepare makes a data directory with the accounts.
-func prepare(t *testing.T) string {
-	dir := t.TempDir()
-	within(t, dir, func(ctx context.Context, st *store.Store) {
-		if _, err := server.RecordDomain(ctx, st, config.Default()); err != nil {
-			t.Fatal(err)
-		}
-		a, err := auth.Open(ctx, st, auth.Options{Domain: "localhost", Iterations: 4096})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, p := range append(pairs, [2]string{absent, "yves"}) {
-			for _, name := range p {
-				if _, err := a.Add(ctx, name, password); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-	})
-	return dir
-}
-
-// within opens the store of a data directory that no server uses.
-func within(t *testing.T, dir string, f func(context.Context, *store.Store)) {
-	t.Helper()
-	engine, err := sqlite.Open(dir, sqlite.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	st := store.New(engine, store.Options{})
-	var run sync.WaitGroup
-	run.Go(func() { _ = st.Run(context.Background()) })
-	defer run.Wait()
-	defer st.Close(context.Background())
-	f(context.Background(), st)
-}
-
 // audit compares the archives with what clients know. It returns what refutes the promise.
-func audit(t *testing.T, dir string, h *history) (wrong []string) {
-	within(t, dir, func(ctx context.Context, st *store.Store) {
+func audit(t *testing.T, dir string, h *proc.History) (wrong []string) {
+	proc.Within(t, dir, func(ctx context.Context, st *store.Store) {
 		a, err := auth.Open(ctx, st, auth.Options{Domain: "localhost", Iterations: 4096})
 		if err != nil {
 			t.Fatal(err)
@@ -188,9 +72,7 @@ func audit(t *testing.T, dir string, h *history) (wrong []string) {
 				last[way] = n
 			}
 		}
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		for m, how := range h.certain {
+		for m, how := range h.Certain() {
 			words := strings.Fields(m)
 			for _, owner := range words[:2] {
 				if n := kept[owner+": "+m]; n != 1 {
@@ -226,18 +108,24 @@ func rounds() int {
 	return 20
 }
 
+func prepared(t *testing.T) string {
+	dir := t.TempDir()
+	proc.Prepare(t, dir)
+	return dir
+}
+
 // TestKill: what anybody was shown, or what an iq result answered for, survives kill -9; in both archives, once, in order.
 func TestKill(t *testing.T) {
-	dir := prepare(t)
-	for _, w := range kill(t, dir, rounds(), false, func(h *history) []string { return audit(t, dir, h) }) {
+	dir := prepared(t)
+	for _, w := range kill(t, dir, rounds(), false, func(h *proc.History) []string { return audit(t, dir, h) }) {
 		t.Error(w)
 	}
 }
 
 // TestKillSeesLoss proves that TestKill can fail: a server whose writers ignore the durable mark loses what it showed.
 func TestKillSeesLoss(t *testing.T) {
-	dir := prepare(t)
-	lost := kill(t, dir, 20, true, func(h *history) []string { return audit(t, dir, h) })
+	dir := prepared(t)
+	lost := kill(t, dir, 20, true, func(h *proc.History) []string { return audit(t, dir, h) })
 	if len(lost) == 0 {
 		t.Fatal("20 kills of a server that does not wait for the disk, and nothing was lost")
 	}

@@ -16,6 +16,7 @@ type writerStmts struct {
 	trim, set, del, forget      *stmt
 	chunk, putChunk, folded     *stmt
 	floor, dropRow, drop, swept *stmt
+	frames, writeBack           *stmt
 }
 
 func (w *writerStmts) prepare(c *conn) error {
@@ -39,6 +40,8 @@ func (w *writerStmts) prepare(c *conn) error {
 		{&w.dropRow, "DELETE FROM log WHERE seq = ?"},
 		{&w.drop, "DELETE FROM fold WHERE owner = ? AND first = ?"},
 		{&w.swept, "UPDATE trim SET swept = ? WHERE owner = ?"},
+		{&w.frames, "PRAGMA wal_checkpoint(NOOP)"},
+		{&w.writeBack, "PRAGMA wal_checkpoint(PASSIVE)"},
 	})
 }
 
@@ -56,6 +59,9 @@ func (e *Engine) Commit(ops []store.Op) error {
 		}
 		return nil
 	})
+	if err == nil {
+		err = e.alive()
+	}
 	if err != nil {
 		return err
 	}

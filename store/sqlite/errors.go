@@ -3,6 +3,9 @@ package sqlite
 import (
 	"errors"
 	"fmt"
+	"os"
+	"syscall"
+	"time"
 
 	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
@@ -43,6 +46,19 @@ func inUse(dir, pid string) error {
 		dir, by), store.ErrInUse}
 }
 
+// failed words an error of a write, an fsync or a read that the disk did not carry out.
+func failed(dir string, err error) error {
+	if readOnly(dir) {
+		return &sentence{fmt.Sprintf("the disk with %s has become read-only: %v; what was accepted is kept", dir, err), store.ErrDisk}
+	}
+	return &sentence{fmt.Sprintf("the disk with %s has failed: %v; what was accepted is kept", dir, err), store.ErrDisk}
+}
+
+// readOnly tells whether nothing can be written on the file system of dir. Its flags do not always say so.
+func readOnly(dir string) bool {
+	return errors.Is(os.Chtimes(dir, time.Time{}, time.Now()), syscall.EROFS)
+}
+
 // wrap gives an error of SQLite its meaning for the store: try again, damaged, or just broken.
 func (e *Engine) wrap(doing string, err error) error {
 	if err == nil {
@@ -63,6 +79,8 @@ func (e *Engine) wrap(doing string, err error) error {
 		return fmt.Errorf("sqlite: %s: %w (%v)", doing, store.ErrFull, err)
 	case code&0xff == lib.SQLITE_CORRUPT, code&0xff == lib.SQLITE_NOTADB:
 		return damaged(e.path, e.dir, err)
+	case code&0xff == lib.SQLITE_IOERR, code&0xff == lib.SQLITE_READONLY:
+		return failed(e.dir, err)
 	}
 	return fmt.Errorf("sqlite: %s: %w", doing, err)
 }

@@ -16,13 +16,16 @@ type folding struct {
 	owners []store.Owner // those left, ascending
 }
 
-// Tend implements store.Engine: a slice of a fold if the tail has become long (or anything, when idle), or else a slice
+// Tend implements store.Engine: a look at the disk and the log, and a slice of a fold if the tail has become long (or anything, when idle), or else a slice
 // of the sweeping up of what was trimmed.
 func (e *Engine) Tend(idle bool) (more bool, err error) {
 	e.wmu.Lock()
 	defer e.wmu.Unlock()
 	if e.broken || e.closed {
 		return false, nil
+	}
+	if err := e.tendLog(); err != nil {
+		return false, err
 	}
 	least := e.opts.foldAt
 	if idle {

@@ -283,7 +283,7 @@ func TestSettings(t *testing.T) {
 			}
 		}
 	}
-	check(e.w, map[string]int64{"synchronous": 2, "wal_autocheckpoint": 1000, "mmap_size": 0, "cell_size_check": 1, "trusted_schema": 0,
+	check(e.w, map[string]int64{"synchronous": 2, "wal_autocheckpoint": 0, "mmap_size": 0, "cell_size_check": 1, "trusted_schema": 0,
 		"cache_size": -(24 << 10), "page_size": pageSize, "secure_delete": 1})
 	r, err := e.acquire(context.Background())
 	if err != nil {

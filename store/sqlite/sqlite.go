@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	sqlite3 "modernc.org/sqlite/lib"
 
@@ -40,8 +41,15 @@ type Options struct {
 	Logger *slog.Logger // nil discards
 	Used   bool         // the directory has been in use for long: an empty database in it has lost what it held
 
+	// Unsafe commits without waiting for the disk (synchronous=NORMAL), so that a power cut loses what was accepted. It
+	// exists for the test that proves that the power-cut test can fail. Nothing but tests may set it.
+	Unsafe bool
+
 	foldAt    int // rows without an index before they are folded
 	foldSlice int // owners folded in one transaction
+
+	scarce       int64         // bytes that must be free, see room
+	reserveAfter time.Duration // how long it must have been open before room is reserved
 }
 
 // Engine is a store.Engine over one SQLite file. One process at a time has a data directory.
@@ -50,6 +58,7 @@ type Engine struct {
 	dir, path string
 	opts      Options
 	log       *slog.Logger
+	opened    time.Time
 	lock      *os.File
 	readers   chan *reader // those that are idle; all of them after Open
 
@@ -64,13 +73,14 @@ type Engine struct {
 	folds  *folding             // a fold that has begun, or nil
 	sweeps map[store.Owner]bool // owners with rows to be swept up
 	waits  map[store.Owner]bool // the same, but not before the next fold
+	low    bool                 // there is too little room on the disk
 	broken bool                 // a write went wrong for good: nothing more is written
 	closed bool
 }
 
 // Open opens the database in the data directory dir, which is made if need be (0700, the file 0600), and takes dir for
 // this process. Errors that people can do something about say it in one sentence and wrap store.ErrInUse,
-// store.ErrCorrupt, store.ErrForeign or store.ErrNewer; the file is left as it was then.
+// store.ErrCorrupt, store.ErrForeign, store.ErrNewer, store.ErrFull or store.ErrDisk; the file is left as it was then.
 func Open(dir string, o Options) (_ *Engine, err error) {
 	if o.Cache <= 0 {
 		o.Cache = 48 << 20
@@ -81,6 +91,12 @@ func Open(dir string, o Options) (_ *Engine, err error) {
 	if o.foldSlice <= 0 {
 		o.foldSlice = 50
 	}
+	if o.scarce <= 0 {
+		o.scarce = scarce
+	}
+	if o.reserveAfter <= 0 {
+		o.reserveAfter = reserveAfter
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -88,7 +104,7 @@ func Open(dir string, o Options) (_ *Engine, err error) {
 		return nil, fmt.Errorf("sqlite: open: %w", err)
 	}
 	e := &Engine{
-		dir: dir, path: filepath.Join(dir, FileName), opts: o, log: o.Logger,
+		dir: dir, path: filepath.Join(dir, FileName), opts: o, log: o.Logger, opened: time.Now(),
 		sweeps: make(map[store.Owner]bool), waits: make(map[store.Owner]bool),
 	}
 	e.tail.init()
@@ -131,7 +147,7 @@ func (e *Engine) openWriter() (err error) {
 	if _, err := e.w.value("SELECT count(*) FROM sqlite_schema"); err != nil {
 		return e.wrap("read the schema", err)
 	}
-	for _, p := range []string{"journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 1000",
+	for _, p := range []string{"journal_mode = WAL", "synchronous = " + e.sync(), "wal_autocheckpoint = 0",
 		"journal_size_limit = 67108864", "secure_delete = ON"} {
 		if err := e.w.exec("PRAGMA " + p); err != nil {
 			return e.wrap("set "+p, err)
@@ -143,7 +159,23 @@ func (e *Engine) openWriter() (err error) {
 	if err := e.migrate(migrations()); err != nil {
 		return err
 	}
-	return e.wrap("prepare", e.ws.prepare(e.w))
+	if err := e.ws.prepare(e.w); err != nil {
+		return e.wrap("prepare", err)
+	}
+	// After a failed fsync the log that is read here can be in the memory of the system alone, which believes it to be on
+	// the disk. Nothing may rest on it before it was written once more.
+	if err := e.wrap("write the log back", e.checkpoint(1)); err != nil && !errors.Is(err, store.ErrFull) {
+		return err
+	}
+	return nil
+}
+
+// sync is SQLite's word for how safe a commit is.
+func (e *Engine) sync() string {
+	if e.opts.Unsafe {
+		return "NORMAL"
+	}
+	return "FULL"
 }
 
 // pragmas are those of every connection. What a conn shall cache is stated in bytes; SQLite takes KiB, negative.
