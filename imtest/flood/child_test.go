@@ -3,145 +3,33 @@
 package flood
 
 import (
-	"bufio"
-	"context"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
-	"os/exec"
-	"os/signal"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"parley/auth"
-	"parley/config"
 	"parley/imtest"
-	"parley/server"
-	"parley/store"
-	"parley/store/sqlite"
+	"parley/imtest/proc"
 )
 
-// The test binary is the server, when this is set in its environment to the data directory.
-const envData = "PARLEY_FLOOD_DATA"
-
-func TestMain(m *testing.M) {
-	if dir := os.Getenv(envData); dir != "" {
-		if err := serve(dir); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { proc.Main(m) }
 
 func long() bool { return os.Getenv("PARLEY_LONG") != "" }
 
-// serve is the child: a server on any free port of loopback, without TLS, that says where it listens.
-func serve(dir string) error {
-	args := map[string]config.Arg{}
-	for key, value := range map[string]string{
-		"data": dir, "insecure_listen": "127.0.0.1:0", "auth.iterations": "4096", "limits.rates": "false", "listen": "127.0.0.1", "contacts": "roster",
-	} {
-		args[key] = config.Arg{Text: value, Name: key}
-	}
-	c, err := config.Load(config.Sources{Args: args})
-	if err != nil {
-		return err
-	}
-	c.Port = 0
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	srv, err := server.NewWith(ctx, c, log, server.Parts{})
-	if err != nil {
-		return err
-	}
-	fmt.Println(srv.Facts().Insecure[0])
-	return srv.Serve(ctx)
-}
+// child is the server.
+type child struct{ *proc.Child }
 
-// child is a running server process.
-type child struct {
-	addr string
-	pid  int
-
-	mu    sync.Mutex
-	given []time.Time // when it gave up a connection that took nothing; guarded by mu
-}
-
-// start makes the accounts and starts a server for them, which ends with the test.
+// start starts a server with the accounts of package proc and these. People see the presence of nobody but their contacts:
+// those who do not read are not sent that of all others.
 func start(t *testing.T, accounts ...string) *child {
 	t.Helper()
 	dir := t.TempDir()
-	prepare(t, dir, accounts)
-	cmd := exec.Command(os.Args[0], "-test.run=^$")
-	cmd.Env = append(os.Environ(), envData+"="+dir)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	log, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	c := &child{pid: cmd.Process.Pid}
-	var reading sync.WaitGroup
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		reading.Wait()
-		_ = cmd.Wait()
-	})
-	line := bufio.NewScanner(out)
-	if !line.Scan() {
-		t.Fatal("the server does not start")
-	}
-	c.addr = line.Text()
-	reading.Go(func() {
-		for lines := bufio.NewScanner(log); lines.Scan(); {
-			switch text := lines.Text(); {
-			case strings.Contains(text, `msg="not written"`):
-				c.mu.Lock()
-				c.given = append(c.given, time.Now())
-				c.mu.Unlock()
-			case !strings.Contains(text, "level=DEBUG") && !strings.Contains(text, "level=INFO"):
-				t.Errorf("the server says: %s", text)
-			}
-		}
-	})
-	return c
-}
-
-func prepare(t *testing.T, dir string, accounts []string) {
-	t.Helper()
-	engine, err := sqlite.Open(dir, sqlite.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	st := store.New(engine, store.Options{})
-	var run sync.WaitGroup
-	run.Go(func() { _ = st.Run(context.Background()) })
-	defer run.Wait()
-	defer st.Close(context.Background())
-	if _, err := server.RecordDomain(t.Context(), st, config.Default()); err != nil {
-		t.Fatal(err)
-	}
-	a, err := auth.Open(t.Context(), st, auth.Options{Domain: "localhost", Iterations: 4096})
-	if err != nil {
-		t.Fatal(err)
-	}
-	each(len(accounts), func(i int) {
-		if _, err := a.Add(t.Context(), accounts[i], imtest.Password); err != nil {
-			t.Error(err)
-		}
-	})
+	proc.Prepare(t, dir, accounts...)
+	return &child{proc.Start(t, dir, proc.Options{Settings: []string{"contacts=roster", "log.level=debug"}})}
 }
 
 // each calls f for all numbers below n, a few at a time.
@@ -177,7 +65,7 @@ func (c *child) signIn(t *testing.T, name string, buffer int) (*imtest.Client, n
 		}
 		return err
 	}}
-	nc, err := d.Dial("tcp", c.addr)
+	nc, err := d.Dial("tcp", c.Addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +87,7 @@ func (c *child) bound(t *testing.T, name string) *imtest.Client {
 // resident is the memory of the server, in KiB.
 func (c *child) resident(t *testing.T) int {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.Pid))
 	if err != nil {
 		t.Skip("there is no /proc to read the server's memory from")
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"parley/imtest/proc"
 	"parley/xmpp/stream"
 )
 
@@ -21,11 +22,11 @@ type chat struct {
 	times []time.Duration // from writing to reading; guarded by mu
 }
 
-// talk has each pair of accounts begin: 50 messages a second.
-func (c *child) talk(t *testing.T, pairs [][2]string) *chat {
+// talk has the pairs of package proc begin: 50 messages a second each.
+func (c *child) talk(t *testing.T) *chat {
 	t.Helper()
 	ch := &chat{end: make(chan struct{})}
-	for _, p := range pairs {
+	for _, p := range proc.Pairs() {
 		from, to := c.bound(t, p[0]), c.bound(t, p[1])
 		to.Send("<presence/>")
 		to.Settle()

@@ -36,8 +36,8 @@ func Names() (names []string) {
 	return append(names, Absent)
 }
 
-// Prepare makes a data directory with the accounts.
-func Prepare(t testing.TB, dir string) {
+// Prepare makes a data directory with the accounts, and more.
+func Prepare(t testing.TB, dir string, more ...string) {
 	t.Helper()
 	Within(t, dir, func(ctx context.Context, st *store.Store) {
 		if _, err := server.RecordDomain(ctx, st, config.Default()); err != nil {
@@ -47,7 +47,7 @@ func Prepare(t testing.TB, dir string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range Names() {
+		for _, name := range append(Names(), more...) {
 			if _, err := a.Add(ctx, name, Password); err != nil {
 				t.Fatal(err)
 			}
