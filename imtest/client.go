@@ -38,6 +38,12 @@ func (s *Server) Open(t testing.TB) *Client {
 	return open(t, nc, direct)
 }
 
+// Over is Open on a connection that the test has made itself, to this server or to one in another process.
+func Over(t testing.TB, nc net.Conn) *Client {
+	t.Helper()
+	return open(t, nc, false)
+}
+
 func open(t testing.TB, nc net.Conn, direct bool) *Client {
 	t.Helper()
 	c := &Client{T: t, Stream: stream.New(nc, xml.Limits{})}

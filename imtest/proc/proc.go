@@ -25,8 +25,9 @@ import (
 // The test binary is the server, when the first of these is set in its environment to the data directory.
 const (
 	envData   = "PARLEY_PROC_DATA"
-	envUnheld = "PARLEY_PROC_UNHELD" // see store.Options
-	envUnsafe = "PARLEY_PROC_UNSAFE" // see sqlite.Options
+	envGiven  = "PARLEY_PROC_SETTINGS" // see Options
+	envUnheld = "PARLEY_PROC_UNHELD"   // see store.Options
+	envUnsafe = "PARLEY_PROC_UNSAFE"   // see sqlite.Options
 )
 
 // Main is what TestMain of a package that uses Start consists of.
@@ -49,6 +50,10 @@ func serve(dir string) error {
 	} {
 		args[key] = config.Arg{Text: value, Name: key}
 	}
+	for line := range strings.Lines(os.Getenv(envGiven)) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		args[key] = config.Arg{Text: value, Name: key}
+	}
 	c, err := config.Load(config.Sources{Args: args})
 	if err != nil {
 		return err
@@ -62,7 +67,11 @@ func serve(dir string) error {
 			return err
 		}
 	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Log.Level)); err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	srv, err := server.NewWith(ctx, c, log, parts)
 	if err != nil {
 		return err
@@ -75,6 +84,8 @@ func serve(dir string) error {
 type Options struct {
 	Unheld bool // it does not wait for the disk before it shows something
 	Unsafe bool // its database does not wait for the disk at a commit
+
+	Settings []string // key=value
 }
 
 // Child is a running server process.
@@ -123,6 +134,9 @@ func Try(t testing.TB, dir string, o Options) (c *Child, ok bool) {
 	}
 	if o.Unsafe {
 		cmd.Env = append(cmd.Env, envUnsafe+"=1")
+	}
+	if len(o.Settings) > 0 {
+		cmd.Env = append(cmd.Env, envGiven+"="+strings.Join(o.Settings, "\n"))
 	}
 	c = &Child{cmd: cmd, ended: make(chan struct{})}
 	cmd.Stderr = c
