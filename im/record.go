@@ -61,6 +61,12 @@ type endedSession struct {
 	Time time.Time
 }
 
+// endedRecord is what is kept of sessions that have ended.
+type endedRecord struct {
+	Epoch    string // see record
+	Sessions []endedSession
+}
+
 // exists tells whether the account was not removed meanwhile.
 func (a *Account) exists() bool {
 	owner, ok := a.srv.directory.Owner(a.jid.Local())
@@ -149,7 +155,7 @@ func (a *Account) bury(j store.Journey, s *Session) error {
 	if !j.Valid() || !a.exists() {
 		return nil
 	}
-	value, err := json.Marshal(a.ended)
+	value, err := json.Marshal(endedRecord{a.srv.store.Epoch(), a.ended})
 	if err == nil {
 		err = a.srv.store.KV.Set(j, a.owner, keyEnded, value)
 	}
@@ -163,15 +169,19 @@ func (a *Account) bury(j store.Journey, s *Session) error {
 }
 
 // loadEnded reads how far sessions got that have ended.
-func (v *Server) loadEnded(ctx context.Context, o store.Owner) (list []endedSession, err error) {
+func (v *Server) loadEnded(ctx context.Context, o store.Owner) ([]endedSession, error) {
+	var r endedRecord
 	p, err := v.store.KV.Get(ctx, o, keyEnded)
 	if err == nil {
-		err = json.Unmarshal(p, &list)
+		err = json.Unmarshal(p, &r)
 	}
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
+	switch {
+	case errors.Is(err, store.ErrNotFound), err == nil && r.Epoch != v.store.Epoch():
+		return nil, nil
+	case err != nil:
 		return nil, fmt.Errorf("im: load sessions that have ended: %w", err)
 	}
-	return list, nil
+	return r.Sessions, nil
 }
 
 // Restore brings back the sessions that were there when the server ended, in whatever way: they rest, and nobody is told

@@ -313,3 +313,20 @@ func TestResumingTakesLittleMemory(t *testing.T) {
 		t.Errorf("%d messages instead of %d", got, n)
 	}
 }
+
+// FuzzReadStanding: whatever is read is written as it was, and nothing else is read.
+func FuzzReadStanding(f *testing.F) {
+	for _, st := range []standing{{}, {at: 9, in: 1<<32 - 1, out: 7, cursor: 8, exact: true, sent: []piece{{what{id: 5, moves: true}, 0}, {what{message: true}, 2}}, bytes: []byte("ab")}} {
+		f.Add(st.append(nil))
+	}
+	f.Fuzz(func(t *testing.T, p []byte) {
+		st, err := readStanding(p)
+		if err != nil {
+			return
+		}
+		again, err := readStanding(st.append(nil))
+		if err != nil || !reflect.DeepEqual(st, again) {
+			t.Errorf("%x is read as %+v, and that as %+v, %v", p, st, again, err)
+		}
+	})
+}
