@@ -199,7 +199,8 @@ func TestTranscript(t *testing.T) {
 		t.Helper()
 		alice.types(line + "\r")
 		if len(answer) > 0 {
-			alice.sees(append([]string{"> " + line}, answer...)...)
+			alice.sees("> " + line)
+			alice.sees(answer...)
 		}
 	}
 	say("help",
@@ -214,7 +215,7 @@ func TestTranscript(t *testing.T) {
 	dave.types("logout\n")
 	dave.ends(0)
 	alice.sees("HH:MM dave left")
-	say("message bob are you there?")
+	say("message bob are you there?", "  to bob (delivered HH:MM)")
 	bob.sees("alice: are you there?")
 	bob.types("message alice yes!\n")
 	alice.sees("HH:MM bob: yes!")
@@ -245,7 +246,7 @@ func TestTranscript(t *testing.T) {
 	stop = serve(t, port, data)
 	alice.types("\r")
 	alice.sees("HH:MM connected again after ")
-	alice.sees(" s. Sent: 1 waiting message.")
+	alice.sees(" s, nothing missed. Sent: 1 waiting message.")
 	bob.sees("connected again after ")
 	bob.sees("alice: still there?")
 	carol.sees(`{"type":"online","as":"carol@localhost","after_s":`)

@@ -223,6 +223,9 @@ func (f *clientFlags) fill(p *program, o *tui.Options) error {
 	if o.Last, err = tui.DefaultLast(p.getenv); err != nil {
 		return err
 	}
+	if o.Outboxes, err = tui.DefaultOutboxes(p.getenv); err != nil {
+		return err
+	}
 	return f.password(p, o)
 }
 

@@ -150,7 +150,7 @@ func (c *conn) leave(ctx context.Context, cancel context.CancelFunc, err error) 
 		why = se
 	}
 	alive := err == nil || why != nil || errors.Is(err, io.EOF) // else the connection is lost
-	rests := c.session != nil && c.session.Resumable() &&
+	rests := c.session != nil && c.session.Resumable() && !c.session.Ended() &&
 		(!alive || c.session.Wanted() || why != nil && why.Condition == stream.SystemShutdown)
 	if !rests {
 		c.close(ctx, status(why))

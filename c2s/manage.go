@@ -58,6 +58,8 @@ func (c *conn) resume(ctx context.Context, el *xml.Element) (done bool, err erro
 		return false, c.stream.Send(no)
 	case errors.As(err, &wrong):
 		return false, wrong
+	case errors.Is(err, im.ErrLocked): // since the sign-in
+		return false, &stream.Error{Condition: stream.NotAuthorized, Text: accountLocked}
 	case errors.Is(err, im.ErrNoAccount):
 		return false, &stream.Error{Condition: stream.NotAuthorized, Text: "This account was removed."}
 	case err != nil:

@@ -7,6 +7,10 @@
 //	Session.Message, Command … what a person does
 //	Config.Handle              what happens, as values, in order
 //	Session.Close              an orderly goodbye
+//
+// A session whose connection broke off is taken up by the next one (Config.Before): the server resumes it, and both sides
+// send what the other had not counted (XEP-0198). Where that is not possible, messages that may not have arrived are sent
+// again under the same origin-id, and what came meanwhile is fetched from the archive (XEP-0313).
 package client
 
 import (
@@ -29,6 +33,9 @@ type Config struct {
 	Password string
 	Register bool   // make the account first (XEP-0077)
 	Resource string // asked for; "" leaves it to the server
+
+	// Before is a session of the same account that has ended and is to be gone on with, or nil.
+	Before *Session
 
 	// Trust is asked about the server's key in the middle of the TLS handshake, before anything of the user's is sent.
 	// An error ends Dial and comes out of it wrapped. Without it only certificates that an authority vouches for are taken.
@@ -100,14 +107,15 @@ func (l *link) signIn(ctx context.Context, cfg *Config) (*Session, error) {
 	if err := l.authenticate(cfg.User, cfg.Password); err != nil {
 		return nil, err
 	}
-	me, err := l.bind(cfg.Resource)
+	mem := cfg.memory()
+	me, resumed, err := l.begin(cfg, mem)
 	if err != nil {
 		return nil, err
 	}
-	if !l.release() {
-		return nil, ctx.Err()
+	if err := l.release(); err != nil {
+		return nil, err
 	}
-	return newSession(l.conn, me, cfg), nil
+	return newSession(l.conn, me, cfg, mem, resumed), nil
 }
 
 // link is a connection on its way to becoming a session. One goroutine uses it.
@@ -128,13 +136,17 @@ func (l *link) close() {
 	_ = l.conn.Close()
 }
 
-// release hands the connection over to a session; false: the context ended at the last moment and closed it.
-func (l *link) release() bool {
+// release hands the connection over to a session. It fails when the context ended at the last moment and closed it, or
+// somebody else did.
+func (l *link) release() error {
 	if !l.stop() {
-		return false
+		return lost(net.ErrClosed)
 	}
 	l.conn.SetLimits(limitsAfter)
-	return l.conn.SetReadDeadline(time.Time{}) == nil
+	if err := l.conn.SetReadDeadline(time.Time{}); err != nil {
+		return lost(err)
+	}
+	return nil
 }
 
 // explain prefers the reason of the caller over what it did to the connection.

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -20,7 +21,7 @@ type Contact struct {
 	Blocked      bool
 }
 
-// contacts is what a session knows about others. Guarded by the session's mu.
+// contacts is what a session knows about others. Guarded by the memory's mu.
 type contacts struct {
 	roster  map[jid.JID]Contact
 	online  map[jid.JID]map[string]bool // bare address → resources
@@ -32,13 +33,19 @@ func newContacts() contacts {
 	return contacts{roster: map[jid.JID]Contact{}, online: map[jid.JID]map[string]bool{}, blocked: map[jid.JID]bool{}}
 }
 
-// Start fetches roster and block list and announces us as available, all in one piece. It returns when the server has
-// answered everything; Presence events before that moment are no news.
+// Start fetches roster and block list, begins to catch up from the archive and announces us as available. It returns when the server has answered the rest; Presence events before that moment are no news. A session that
+// was resumed has all of it, and goes on catching up where it stood.
 func (s *Session) Start(ctx context.Context) error {
+	s.mem.mu.Lock()
+	settled := s.mem.people.settled
+	s.mem.mu.Unlock()
+	if settled {
+		return s.catchUp()
+	}
 	roster := stanza.New(stanza.IQ, stanza.Get, jid.JID{}, jid.JID{}, xml.New(stanza.NSRoster, "query"))
 	blocks := stanza.New(stanza.IQ, stanza.Get, jid.JID{}, jid.JID{}, xml.New(stanza.NSBlocking, "blocklist"))
 	ping := stanza.New(stanza.IQ, stanza.Get, jid.JID{}, s.server, xml.New(nsPing, "ping"))
-	settled := make(chan error, 1)
+	done := make(chan error, 1)
 	for _, q := range []struct {
 		req    *stanza.Stanza
 		answer func(*stanza.Stanza, error)
@@ -46,10 +53,11 @@ func (s *Session) Start(ctx context.Context) error {
 		{roster, func(st *stanza.Stanza, err error) { s.gotRoster(st) }},
 		{blocks, func(st *stanza.Stanza, err error) { s.gotBlocks(st) }},
 		{ping, func(st *stanza.Stanza, err error) {
-			s.mu.Lock()
-			s.people.settled = true
-			s.mu.Unlock()
-			settled <- nil
+			var end *End
+			s.mem.mu.Lock()
+			s.mem.people.settled = !errors.As(err, &end)
+			s.mem.mu.Unlock()
+			done <- nil
 		}},
 	} {
 		q.req.ID = s.NewID()
@@ -57,11 +65,28 @@ func (s *Session) Start(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.send(roster, blocks, &stanza.Stanza{Kind: stanza.Presence}, ping); err != nil {
+	// Who asks his archive before he is available is not sent what it has; who has nothing to ask for is. What comes out of it
+	// comes when we know our contacts.
+	if err := s.send(roster, blocks); err != nil {
+		return err
+	}
+	behind := s.hold()
+	if err := s.catchUp(); err != nil {
+		return err
+	}
+	all := []*stanza.Stanza{{Kind: stanza.Presence}, ping}
+	if !behind {
+		mark, err := s.mark()
+		if err != nil {
+			return err
+		}
+		all = append(all, mark)
+	}
+	if err := s.send(all...); err != nil {
 		return err
 	}
 	select {
-	case <-settled:
+	case <-done:
 	case <-ctx.Done():
 		return fmt.Errorf("client: start: %w", ctx.Err())
 	}
@@ -73,14 +98,14 @@ func (s *Session) Start(ctx context.Context) error {
 
 // Contacts is the roster, sorted by address, without the server's own entry in it.
 func (s *Session) Contacts() []Contact {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	list := make([]Contact, 0, len(s.people.roster))
-	for j, c := range s.people.roster {
+	s.mem.mu.Lock()
+	defer s.mem.mu.Unlock()
+	list := make([]Contact, 0, len(s.mem.people.roster))
+	for j, c := range s.mem.people.roster {
 		if j == s.server {
 			continue
 		}
-		c.Online, c.Blocked = len(s.people.online[j]) > 0, s.people.blocked[j]
+		c.Online, c.Blocked = len(s.mem.people.online[j]) > 0, s.mem.people.blocked[j]
 		list = append(list, c)
 	}
 	slices.SortFunc(list, func(a, b Contact) int { return a.JID.Compare(b.JID) })
@@ -92,9 +117,9 @@ const everyone = "Everyone"
 
 // Complete tells whether the roster holds every account of the server: who is not in it does not exist.
 func (s *Session) Complete() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Contains(s.people.roster[s.server].Groups, everyone)
+	s.mem.mu.Lock()
+	defer s.mem.mu.Unlock()
+	return slices.Contains(s.mem.people.roster[s.server].Groups, everyone)
 }
 
 // Roster fetches the roster without announcing us.
@@ -111,18 +136,18 @@ func (s *Session) gotRoster(st *stanza.Stanza) {
 	if st == nil {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.people.roster = map[jid.JID]Contact{}
+	s.mem.mu.Lock()
+	defer s.mem.mu.Unlock()
+	s.mem.people.roster = map[jid.JID]Contact{}
 	if q := st.Child(stanza.NSRoster, "query"); q != nil {
-		s.people.addItems(q)
+		s.mem.people.addItems(q)
 	}
 }
 
 func (s *Session) rosterChanged(query *xml.Element) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.people.addItems(query)
+	s.mem.mu.Lock()
+	defer s.mem.mu.Unlock()
+	s.mem.people.addItems(query)
 }
 
 func (p *contacts) addItems(query *xml.Element) {
@@ -152,8 +177,8 @@ func (s *Session) presence(st *stanza.Stanza) {
 	if bare.Local() == "" || bare == s.jid.Bare() || !here && st.Type != stanza.Unavailable && st.Type != stanza.ErrorType {
 		return
 	}
-	s.mu.Lock()
-	p := &s.people
+	s.mem.mu.Lock()
+	p := &s.mem.people
 	was := len(p.online[bare]) > 0
 	switch {
 	case here && p.online[bare] == nil:
@@ -168,33 +193,8 @@ func (s *Session) presence(st *stanza.Stanza) {
 		}
 	}
 	now, news := len(p.online[bare]) > 0, p.settled
-	s.mu.Unlock()
+	s.mem.mu.Unlock()
 	if was != now {
 		s.handle(Presence{JID: bare, Online: now, News: news})
 	}
-}
-
-// message takes a text. A delay is believed from our server and our account only: it says when, and others could lie.
-func (s *Session) message(st *stanza.Stanza) {
-	body := st.Child(stanza.NSClient, "body")
-	if body == nil {
-		return
-	}
-	m := Message{From: st.From, ID: st.ID, Body: body.Text()}
-	if m.From.IsZero() {
-		m.From = s.jid.Bare()
-	}
-	// What a user sends has a resource in its sender's address; only the server can speak from a bare one.
-	m.Broadcast = st.Type == stanza.Headline && m.From.IsBare() && m.From.Local() != "" && m.From.Server() == s.server
-	for c := range st.Children() {
-		if c.Name.Space != stanza.NSDelay || c.Name.Local != "delay" {
-			continue
-		}
-		if from, err := jid.Parse(c.Attr("from")); err == nil && (from == s.server || from == s.jid.Bare()) {
-			if t, err := stanza.ParseDateTime(c.Attr("stamp")); err == nil {
-				m.Delayed = t
-			}
-		}
-	}
-	s.handle(m)
 }

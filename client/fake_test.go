@@ -38,6 +38,8 @@ type fake struct {
 	success    string                          // instead of the server's proof
 	register   string                          // answer of XEP-0077: "result" or an error's condition; "" = not offered
 	script     func(c *stream.Conn, me string) // after bind
+	managed    string                          // answer to <enable/>; "" = no stream management
+	resume     func(el *xml.Element) string    // the answer to <resume/>
 	headers    []stream.Header                 // of the client, in order
 }
 
@@ -251,14 +253,34 @@ func (f *fake) authenticate(c *stream.Conn) error {
 }
 
 func (f *fake) bind(c *stream.Conn, user string) error {
-	if err := f.open(c, f.domain, "<bind xmlns='"+stream.NSBind+"'/>"); err != nil {
+	offer := "<bind xmlns='" + stream.NSBind + "'/>"
+	if f.managed != "" {
+		offer += "<sm xmlns='" + nsSM + "'/>"
+	}
+	if err := f.open(c, f.domain, offer); err != nil {
 		return err
 	}
 	el, err := c.Read()
 	if err != nil {
 		return err
 	}
+	if el.Name.Local == "resume" {
+		answer := f.resume(el)
+		f.write(c, answer)
+		if strings.HasPrefix(answer, "<resumed") {
+			return nil
+		}
+		if el, err = c.Read(); err != nil {
+			return err
+		}
+	}
 	f.answer(c, el, "<bind xmlns='"+stream.NSBind+"'><jid>"+user+"@"+f.domain+"/r1</jid></bind>")
+	if f.managed != "" {
+		if _, err := c.Read(); err != nil {
+			return err
+		}
+		f.write(c, f.managed)
+	}
 	return nil
 }
 

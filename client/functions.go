@@ -21,13 +21,17 @@ const (
 	nodeWhoElseSince = stanza.NSParley + "#whoelsesince"
 )
 
-// Message sends a text to somebody under an id of NewID. A Ping afterwards tells that the server has it, a Bounce that
-// it was refused. After an error the server has nothing of it, and it can be sent again in another session.
+// Message sends a text to somebody under an id of NewID, or of a session before. Accepted tells when the server has it, a
+// Bounce that it was refused, Delivered that it reached a client of the recipient. After an error it will never arrive and
+// can be sent again in another session; otherwise a session that goes on with this one (Config.Before) sends it again if
+// need be, under the same origin-id (XEP-0359), by which the server knows it.
 func (s *Session) Message(to jid.JID, id, body string) error {
 	st := stanza.New(stanza.Message, stanza.Chat, jid.JID{}, to, stanza.Body(body))
 	st.ID = id
-	return s.send(st.With(xml.New(stanza.NSID, "origin-id", xml.A("id", id))))
+	return s.send(st.With(originID(id), xml.New(stanza.NSReceipt, "request")))
 }
+
+func originID(id string) *xml.Element { return xml.New(stanza.NSID, "origin-id", xml.A("id", id)) }
 
 // Outcome is what an ad-hoc command brought (XEP-0050).
 type Outcome struct {
@@ -184,12 +188,12 @@ func (s *Session) gotBlocks(st *stanza.Stanza) {
 	if st == nil {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.people.blocked = map[jid.JID]bool{}
+	s.mem.mu.Lock()
+	defer s.mem.mu.Unlock()
+	s.mem.people.blocked = map[jid.JID]bool{}
 	if el := st.Child(stanza.NSBlocking, "blocklist"); el != nil {
 		for _, j := range items(el) {
-			s.people.blocked[j] = true
+			s.mem.people.blocked[j] = true
 		}
 	}
 }
@@ -197,18 +201,18 @@ func (s *Session) gotBlocks(st *stanza.Stanza) {
 // blocksChanged takes a push, or our own change once it was accepted.
 func (s *Session) blocksChanged(change *xml.Element) {
 	list := items(change)
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.mem.mu.Lock()
+	defer s.mem.mu.Unlock()
 	switch {
 	case change.Name.Local == "block":
 		for _, j := range list {
-			s.people.blocked[j] = true
+			s.mem.people.blocked[j] = true
 		}
 	case change.Name.Local == "unblock" && len(list) == 0 && change.Len() == 0:
-		s.people.blocked = map[jid.JID]bool{}
+		s.mem.people.blocked = map[jid.JID]bool{}
 	case change.Name.Local == "unblock":
 		for _, j := range list {
-			delete(s.people.blocked, j)
+			delete(s.mem.people.blocked, j)
 		}
 	}
 }

@@ -104,17 +104,22 @@ func (s *Session) serve(st *stanza.Stanza) {
 	case name == xml.Name{Space: nsPing, Local: "ping"} && st.Type == stanza.Get:
 		_ = s.send(st.Result(nil))
 	case name == xml.Name{Space: nsInfo, Local: "query"} && st.Type == stanza.Get && payload.Attr("node") == "":
-		_ = s.send(st.Result(xml.New(nsInfo, "query").With(
-			xml.New(nsInfo, "identity", xml.A("category", "client"), xml.A("type", "console"), xml.A("name", "Parley")),
-			xml.New(nsInfo, "feature", xml.A("var", nsInfo)),
-			xml.New(nsInfo, "feature", xml.A("var", nsPing)))))
+		_ = s.send(st.Result(s.about()))
 	default:
 		_ = s.send(st.Fail(stanza.Bad(stanza.ServiceUnavailable, "")))
 	}
 }
 
-// Ping asks the server for a sign of life (XEP-0199). Until a stream has stream management, its answer also means that
-// everything sent before is stored on the server's disk or was refused, and that every refusal was handled before.
+// about is what others may know of this client (XEP-0030).
+func (s *Session) about() *xml.Element {
+	info := xml.New(nsInfo, "query").With(xml.New(nsInfo, "identity", xml.A("category", "client"), xml.A("type", "console"), xml.A("name", "Parley")))
+	for _, feature := range []string{nsInfo, nsPing, stanza.NSReceipt, nsMarkers} {
+		info = info.With(xml.New(nsInfo, "feature", xml.A("var", feature)))
+	}
+	return info
+}
+
+// Ping asks the server for a sign of life (XEP-0199). What it has accepted, Settle tells.
 func (s *Session) Ping(ctx context.Context) error {
 	_, err := s.IQ(ctx, stanza.Get, s.server, xml.New(nsPing, "ping"))
 	var refused *stanza.Error

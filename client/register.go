@@ -54,12 +54,8 @@ func (l *link) register(user, password string) error {
 	return err
 }
 
-// bind opens the stream anew after signing in and asks for a resource (RFC 6120 §7).
+// bind asks for a resource (RFC 6120 §7).
 func (l *link) bind(resource string) (jid.JID, error) {
-	l.conn.Restart()
-	if err := l.open(l.domain); err != nil {
-		return jid.JID{}, err
-	}
 	if !l.features.Has(stream.NSBind, "bind") {
 		return jid.JID{}, errors.New("client: the server offers no binding of a resource")
 	}

@@ -7,12 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"parley/xmpp/jid"
 	"parley/xmpp/stanza"
 	"parley/xmpp/stream"
+	"parley/xmpp/xml"
 )
 
 // Session is one signed-in client. Its methods may be called by anybody at once; what one goroutine sends, goes out in
@@ -20,12 +23,15 @@ import (
 // *End when the session ended before it answered.
 type Session struct {
 	// fixed
-	jid    jid.JID // full
-	server jid.JID
-	conn   *stream.Conn
-	handle func(Event)
-	prefix string // of the ids of this session, not to be guessed
-	done   chan struct{}
+	jid     jid.JID // full
+	server  jid.JID
+	conn    *stream.Conn
+	handle  func(Event)
+	prefix  string // of the ids of this session, not to be guessed
+	done    chan struct{}
+	mem     *memory
+	counted bool // the server counts what we send
+	resumed bool // it goes on with Config.Before
 
 	lastID atomic.Uint64
 
@@ -36,25 +42,45 @@ type Session struct {
 	asked   map[string]question
 	leaving bool // Close was called
 	end     *End // set once, before done is closed
-	people  contacts
+
+	catch catchUp // guarded by mem.mu
 }
 
-func newSession(conn *stream.Conn, me jid.JID, cfg *Config) *Session {
+func newSession(conn *stream.Conn, me jid.JID, cfg *Config, mem *memory, resumed bool) *Session {
 	var b [9]byte
 	_, _ = rand.Read(b[:])
 	s := &Session{
 		jid: me, server: me.Server(), conn: conn, handle: cfg.Handle,
-		prefix: base64.RawURLEncoding.EncodeToString(b[:]) + ".",
-		done:   make(chan struct{}),
-		asked:  map[string]question{},
-		people: newContacts(),
+		prefix:  base64.RawURLEncoding.EncodeToString(b[:]) + ".",
+		done:    make(chan struct{}),
+		asked:   map[string]question{},
+		mem:     mem,
+		counted: mem.sm.on,
+		resumed: resumed,
 	}
 	if s.handle == nil {
 		s.handle = func(Event) {}
 	}
-	go s.read()
+	// What is sent again goes out before everything else, the reader's answers too: the server counts in that order.
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	p, ask, untold, err := mem.takeUp()
+	if ask {
+		p = s.askOn(p)
+	}
+	go s.read(untold)
+	if err == nil && len(p) > 0 {
+		err = s.conn.Write(p)
+	}
+	if err != nil {
+		_ = s.conn.Close() // the reader tells
+	}
+	s.watch()
 	return s
 }
+
+// Resumed tells whether this session goes on with the one before as if nothing had happened.
+func (s *Session) Resumed() bool { return s.resumed }
 
 // JID is the full address of this session.
 func (s *Session) JID() jid.JID { return s.jid }
@@ -76,7 +102,7 @@ func (s *Session) End() *End {
 // everything sent before has arrived there. When ctx ends first, the connection is cut. It returns when the reader has ended.
 func (s *Session) Close(ctx context.Context) error {
 	s.mu.Lock()
-	first := !s.leaving
+	first := !s.leaving && s.end == nil
 	s.leaving = true
 	s.mu.Unlock()
 	if first {
@@ -84,7 +110,7 @@ func (s *Session) Close(ctx context.Context) error {
 		stop := context.AfterFunc(ctx, func() { _ = s.conn.Close() })
 		defer stop()
 		s.writing.Lock()
-		err := s.conn.Write([]byte("<presence type='unavailable'/>"))
+		err := s.conn.Write(s.lastWords())
 		if err == nil {
 			err = s.conn.End()
 		}
@@ -103,18 +129,43 @@ func (s *Session) Close(ctx context.Context) error {
 	}
 }
 
+// lastWords says how much of the server's was handled, so that nobody is given it again, and that we go.
+func (s *Session) lastWords() []byte {
+	var p []byte
+	if s.counted {
+		s.mem.mu.Lock()
+		p = stream.Append(p, withH("a", s.mem.sm.in))
+		s.mem.mu.Unlock()
+	}
+	return append(p, "<presence type='unavailable'/>"...)
+}
+
+// Settle waits until the server has accepted or refused everything that was sent so far, and all that was told. The
+// server vouches for it: accepted is what is on its disk.
+func (s *Session) Settle(ctx context.Context) error {
+	done := s.mem.wait()
+	if done == nil {
+		return nil
+	}
+	select {
+	case <-done:
+		return nil
+	case <-s.done:
+		return s.End()
+	case <-ctx.Done():
+		return fmt.Errorf("client: wait for what was sent: %w", ctx.Err())
+	}
+}
+
 // NewID is unique and cannot be guessed by others.
 func (s *Session) NewID() string { return s.prefix + strconv.FormatUint(s.lastID.Add(1), 36) }
 
 // Cut ends the session without a word, for a connection that seems dead: it ends as Lost.
 func (s *Session) Cut() { _ = s.conn.Close() }
 
-// send writes stanzas as one piece.
+// send writes stanzas as one piece. When it fails, nothing of them will ever be sent; otherwise this session sends them,
+// and if its connection breaks off meanwhile, the one that goes on with it (messages in any case, the rest if it is resumed).
 func (s *Session) send(sts ...*stanza.Stanza) error {
-	var p []byte
-	for _, st := range sts {
-		p = st.Append(p)
-	}
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	s.mu.Lock()
@@ -126,17 +177,53 @@ func (s *Session) send(sts ...*stanza.Stanza) error {
 	case leaving:
 		return &End{Reason: LoggedOut}
 	}
-	if err := s.conn.Write(p); err != nil {
-		_ = s.conn.Close() // half a stanza may have gone out: the stream is of no use any more
+	p, ask, err := s.mem.note(sts)
+	if err != nil {
+		_ = s.conn.Close()
 		return lost(err)
 	}
+	if ask {
+		p = s.askOn(p)
+	}
+	if err := s.conn.Write(p); err != nil {
+		_ = s.conn.Close() // half a stanza may have gone out: the stream is of no use any more
+	}
+	s.watch()
 	return nil
 }
 
-// read is the reader: it owns everything that arrives until the end of the session.
-func (s *Session) read() {
+// write sends what is no stanza, or is counted by nobody.
+func (s *Session) write(p []byte) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if err := s.conn.Write(p); err != nil {
+		_ = s.conn.Close()
+	}
+	s.watch()
+}
+
+// ackPatience is how long a server may be silent that owes an acknowledgement. Some read slowly from who sends much.
+const ackPatience = 2 * time.Minute
+
+// watch gives the server time for its answer if it owes one; a connection that is dead in silence ends by that.
+func (s *Session) watch() {
+	s.mem.mu.Lock()
+	defer s.mem.mu.Unlock()
+	var until time.Time
+	if s.mem.sm.asked {
+		until = time.Now().Add(ackPatience)
+	}
+	_ = s.conn.SetReadDeadline(until)
+}
+
+// read is the reader: it owns everything that arrives until the end of the session. First it tells what the server has
+// accepted of the session before.
+func (s *Session) read(untold []sent) {
 	defer close(s.done)
+	s.tell(untold)
 	end := s.readAll()
+	s.release(false)
+	s.mem.dismiss()
 	s.mu.Lock()
 	if s.leaving && (end.Reason == Closed || end.Reason == Lost) {
 		end = &End{Reason: LoggedOut}
@@ -152,10 +239,13 @@ func (s *Session) read() {
 	s.handle(end)
 }
 
-// hangUp ends our direction of the stream if it still stands, and the connection. A writer that hangs on a dead
-// connection is not waited for.
+// hangUp ends our direction of the stream if it still stands, and the connection: unless the session is to be resumed,
+// which would end it. A writer that hangs on a dead connection is not waited for.
 func (s *Session) hangUp(end *End) {
-	if end.Reason != LoggedOut && end.Reason != Lost && s.writing.TryLock() {
+	s.mem.mu.Lock()
+	resumable := s.mem.sm.id != "" && end.Passing()
+	s.mem.mu.Unlock()
+	if !resumable && end.Reason != LoggedOut && end.Reason != Lost && s.writing.TryLock() {
 		_ = s.conn.End()
 		s.writing.Unlock()
 	}
@@ -172,14 +262,31 @@ func (s *Session) readAll() *End {
 		if e := stream.ReadError(el); e != nil {
 			return endOf(e)
 		}
-		st, err := stanza.Parse(el)
-		var bad *stanza.Error
-		switch {
-		case err == nil:
-			s.receive(st)
-		case errors.As(err, &bad) && st.IsRequest() && st.ID != "":
-			_ = s.send(st.Fail(bad))
+		if el.Name.Space == nsSM {
+			if end := s.manage(el); end != nil {
+				return end
+			}
+		} else {
+			s.take(el)
 		}
+		s.watch()
+	}
+}
+
+// take handles one stanza and counts it then.
+func (s *Session) take(el *xml.Element) {
+	st, err := stanza.Parse(el)
+	var bad *stanza.Error
+	switch {
+	case err == nil:
+		s.receive(st)
+	case errors.As(err, &bad) && st.IsRequest() && st.ID != "":
+		_ = s.send(st.Fail(bad))
+	}
+	if el.Name.Space == stanza.NSClient {
+		s.mem.mu.Lock()
+		s.mem.sm.count()
+		s.mem.mu.Unlock()
 	}
 }
 
@@ -192,15 +299,19 @@ func (s *Session) receive(st *stanza.Stanza) {
 		s.answered(st)
 	case st.Kind == stanza.Presence:
 		s.presence(st)
+	case st.Type == stanza.ErrorType && strings.HasPrefix(st.ID, receiptID):
+		// somebody does not want to hear that his message came
 	case st.Type == stanza.ErrorType:
 		s.handle(Bounce{To: st.From, ID: st.ID, Err: stanza.ErrorOf(st)})
+	case st.Has(nsArchive, "result") && s.own(st):
+		s.result(st)
 	case st.Type != stanza.Groupchat:
-		s.message(st)
+		s.live(st)
 	}
 }
 
-// own tells whether the account itself is the sender. Whatever speaks for the account (roster, block list, later
-// carbons and the archive) is believed from nobody else.
+// own tells whether the account itself is the sender. Whatever speaks for the account (roster, block list, the
+// archive) is believed from nobody else.
 func (s *Session) own(st *stanza.Stanza) bool { return st.From.IsZero() || st.From == s.jid.Bare() }
 
 // Raw sends a stanza as it is; for measurements and tests. Its answer, if any, is nobody's.

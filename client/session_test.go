@@ -33,6 +33,15 @@ func (r *recorder) handle(e Event) {
 		if !e.Delayed.IsZero() {
 			s += " " + e.Delayed.UTC().Format(time.RFC3339)
 		}
+	case Accepted:
+		s = "accepted " + e.ID
+	case Delivered:
+		s = fmt.Sprintf("delivered %s by %s", e.ID, e.By)
+		if e.Read {
+			s += " read"
+		}
+	case CaughtUp:
+		s = fmt.Sprintf("caught up %d more=%v", e.Messages, e.More)
 	case Bounce:
 		s = fmt.Sprintf("bounce %s %s", e.To, e.Err.Condition)
 	case Presence:
@@ -71,6 +80,8 @@ func (f *fake) start(c *stream.Conn, before string) {
 		case el.Has(nsPing, "ping"):
 			f.write(c, before)
 			f.answer(c, el, "")
+		case el.Has(nsArchive, "query"):
+			f.answer(c, el, fin("", "true"))
 			return
 		}
 	}
@@ -220,6 +231,9 @@ func TestPushes(t *testing.T) {
 				break
 			}
 			got = append(got, el.Attr("id")+el.Attr("type")+el.Attr("to"))
+			if el.Attr("id") == "7" && !strings.Contains(el.String(), "<feature var='urn:xmpp:receipts'/><feature var='urn:xmpp:chat-markers:0'/>") {
+				t.Errorf("features %s", el)
+			}
 		}
 		want := "1result 2resultalice@example.org 3result 4result 5errorbob@example.org/x 6resultbob@example.org/x 7resultbob@example.org/x 8errorbob@example.org/x"
 		if s := strings.Join(got, " "); s != want {

@@ -110,13 +110,17 @@ func (a *Account) load(ctx context.Context) error {
 		return err
 	}
 	a.blocked.Store(list)
+	ended, err := a.srv.loadEnded(ctx, a.owner)
+	if err != nil {
+		return err
+	}
 	items, err := a.srv.loadRoster(ctx, a.owner)
 	if err != nil {
 		return err
 	}
 	a.roster.Store(items)
 	a.mu.Lock()
-	a.last = last
+	a.last, a.ended = last, ended
 	a.mu.Unlock()
 	a.loaded.Store(true)
 	return nil
@@ -125,7 +129,7 @@ func (a *Account) load(ctx context.Context) error {
 // Keep appends a message to the account's Log, in the account's turn. A zero peer: it is kept for delivery alone.
 func (a *Account) Keep(d *Delivery, peer jid.JID, sent bool) error {
 	sender := d.Session
-	if sender == nil && d.Stanza.From.Bare() == a.jid { // he writes to himself
+	if sender == nil && !d.late && d.Stanza.From.Bare() == a.jid { // he writes to himself
 		sender = a.session(d.Stanza.From.Resource())
 	}
 	id, err := a.srv.store.Log.Append(d.Journey, a.owner, store.Entry{

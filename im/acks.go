@@ -12,6 +12,7 @@ const (
 	maxSent  = 1000      // stanzas whose bytes are kept
 	maxKept  = 256 << 10 // bytes that are kept
 	maxAhead = 20_000    // stanzas; a client that acknowledges none of them is given up
+	maxFed   = 2000      // stanzas; a client that has so many to acknowledge is fed no more of what it missed
 )
 
 // what says what a stanza in an outbox is.
@@ -103,7 +104,7 @@ func (k *acks) hopeless() bool { return len(k.sent) > maxAhead || len(k.kept) > 
 // whether so many stanzas were sent at all.
 func (k *acks) acknowledge(h uint32) (moved store.ID, ok bool) {
 	n := h - k.acked // modulo 2^32
-	if k.unknown {
+	if k.unknown && int32(n) >= 0 {
 		n, k.unknown = min(n, uint32(len(k.sent))), false
 	}
 	if n > uint32(len(k.sent)) {
@@ -167,17 +168,18 @@ func (o *outbox) given() (id store.ID) {
 	return id
 }
 
-// count notes that h of the client's stanzas are handled, and rest on a batch.
-func (k *acks) count(mark store.Mark, h uint32) {
-	if n := len(k.counts); n > 0 && k.counts[n-1].mark >= mark {
+// count notes that h of the client's stanzas are handled, and rest on a batch. It never goes back.
+func (k *acks) count(mark, durable store.Mark, h uint32) {
+	k.settle(durable)
+	switch n := len(k.counts); {
+	case int32(h-k.counted()) <= 0:
+	case n > 0 && k.counts[n-1].mark >= mark:
 		k.counts[n-1].h = h
-		return
-	}
-	if mark == 0 {
+	case mark <= durable:
 		k.safe = h
-		return
+	default:
+		k.counts = append(k.counts, count{mark, h})
 	}
-	k.counts = append(k.counts, count{mark, h})
 }
 
 // counted is how many of the client's stanzas are safe, or will be with what is being written.

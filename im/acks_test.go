@@ -55,6 +55,9 @@ func TestAcknowledgeAcrossTheWrap(t *testing.T) {
 func TestAfterACrash(t *testing.T) {
 	for h, left := range map[uint32]int{5: 3, 6: 2, 8: 0, 20: 0} {
 		k := &acks{acked: 5, unknown: true, sent: make([]piece, 3)}
+		if _, ok := (&acks{acked: 5, unknown: true, sent: make([]piece, 3)}).acknowledge(4); ok {
+			t.Error("a client that has counted less than it had acknowledged is believed")
+		}
 		if _, ok := k.acknowledge(h); !ok || len(k.sent) != left || k.acked != h || k.unknown {
 			t.Errorf("h=%d: %+v", h, k)
 		}
@@ -130,22 +133,22 @@ func TestWhatIsSafe(t *testing.T) {
 			t.Errorf("said %q instead of %q", got, want)
 		}
 	}
-	k.count(3, 1)
-	k.count(3, 2)
-	k.count(4, 3)
+	k.count(3, 2, 1)
+	k.count(3, 2, 2)
+	k.count(4, 2, 3)
 	expect(say(9), "") // nobody has asked
 	k = new(acks)
-	k.count(3, 1)
-	k.count(3, 2)
+	k.count(3, 2, 1)
+	k.count(3, 2, 2)
 	k.owe(2)
 	expect(say(2), "")
 	if now, wait := k.ready(2); now || wait != 3 {
 		t.Errorf("waits for %d, %v", wait, now)
 	}
-	k.count(4, 3)
+	k.count(4, 2, 3)
 	expect(say(3), "2")
 	expect(say(4), "")
-	k.count(5, 4)
+	k.count(5, 4, 4)
 	k.owe(4)
 	if k.tick() {
 		t.Error("at once is not late")
@@ -159,7 +162,7 @@ func TestWhatIsSafe(t *testing.T) {
 	}
 	expect(say(5), "4") // and the rest when it is
 	expect(say(5), "")
-	k.count(0, 5) // rests on nothing
+	k.count(0, 5, 5) // rests on nothing
 	k.owe(5)
 	expect(say(5), "5")
 }

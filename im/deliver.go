@@ -184,7 +184,7 @@ func (a *Account) bounce(ctx context.Context, s *Session, st *stanza.Stanza) {
 			return
 		}
 	}
-	s.Reply(d.Stanza)
+	s.replyError(d.Stanza)
 	if err := a.copy(ctx, d, d.Stanza); err != nil {
 		a.srv.log.Error("an error was not copied", slog.String("jid", s.jid.String()), slog.Any("err", err))
 	}

@@ -59,6 +59,7 @@ type Delivery struct {
 	Wrap   func(*stanza.Stanza) *stanza.Stanza
 
 	emitted []*stanza.Stanza
+	late    bool // nobody is handling it: it was kept back by a session that has ended
 }
 
 // Emit hands over a stanza that follows from this one; it is routed after the turn.

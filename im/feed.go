@@ -53,7 +53,7 @@ func (s *Session) welcome(ctx context.Context) error {
 	}
 	patience, cancel := context.WithTimeout(s.reading, welcomeTime)
 	defer cancel()
-	for s.waitRoom(patience) == nil {
+	for s.waitRoom(patience) == nil && !s.out.far() {
 		if !s.feedLog(ctx) {
 			s.kick()
 			return nil
@@ -140,8 +140,8 @@ func (f *feeds) step(ctx context.Context, s *Session) bool {
 	}
 	step := f.queue[0]
 	f.mu.Unlock()
-	if s.out.size() >= lowWater {
-		return false // all of it waits for the disk; the writer comes back when it is durable
+	if s.out.fed() {
+		return false // for the disk, or for acknowledgements; the writer comes back then
 	}
 	if !step(ctx) {
 		f.mu.Lock()
@@ -234,9 +234,17 @@ func (s *Session) feedEntry(e store.Entry) {
 		s.kick()
 		return
 	}
+	if c := s.copyOf(st); c != nil {
+		s.reply(c, e.ID)
+	}
+}
+
+// copyOf is what the session gets for a message that its account has sent from elsewhere, nil for nothing.
+func (s *Session) copyOf(st *stanza.Stanza) *stanza.Stanza {
 	for _, f := range s.srv.catchUps {
 		if c := f(s, st); c != nil {
-			s.reply(c, e.ID)
+			return c.Addressed(c.From, s.jid)
 		}
 	}
+	return nil
 }

@@ -40,7 +40,11 @@ func (s *Session) Manage(ctx context.Context, resume bool) error {
 	s.out.manage()
 	if resume {
 		s.id, s.number = rand.Text(), a.newNumber()
-		if err := a.save(j, nil); err != nil {
+		err := a.save(j)
+		if err == nil {
+			err = s.write(j, false)
+		}
+		if err != nil {
 			s.id, s.number = "", 0
 			if !errors.Is(err, store.ErrFull) {
 				return err
@@ -82,15 +86,23 @@ func (a *Account) newNumber() uint32 {
 	}
 }
 
-// Handled counts a stanza that Receive has taken, and writes down what it changed of the session.
+// Handled counts a stanza that Receive has taken. What the stanza changed of the session, and an error that answers it, is
+// written down with the count: a later one, which an entry of the Log tells, covers it.
 func (s *Session) Handled(ctx context.Context) error {
-	s.handled.Add(1)
-	if s.number == 0 || !s.stale.Swap(false) {
+	defer s.handled.Add(1)
+	stale := s.number != 0 && s.stale.Swap(false)
+	if !stale && (s.number == 0 || !s.erred) {
 		return nil
 	}
-	err := s.account.keepSessions(ctx)
+	s.erred = false
+	err := s.account.withTurn(ctx, func(j store.Journey) (err error) {
+		if stale {
+			err = s.account.save(j)
+		}
+		return errors.Join(err, s.write(j, true))
+	})
 	if errors.Is(err, store.ErrFull) {
-		s.stale.Store(true)
+		s.stale.Store(stale)
 		return nil
 	}
 	return err
@@ -104,7 +116,7 @@ func (s *Session) note(mark store.Mark) uint64 {
 	}
 	h := s.handled.Load() + 1
 	s.out.mu.Lock()
-	s.out.acks.count(mark, h)
+	s.out.acks.count(mark, s.srv.store.Durable(), h)
 	s.out.mu.Unlock()
 	return uint64(s.number)<<32 | uint64(h)
 }
@@ -118,7 +130,7 @@ func (s *Session) countIn(j store.Journey) {
 	a := s.account
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err := a.save(j, s); err != nil && !errors.Is(err, store.ErrFull) {
+	if err := s.write(j, true); err != nil && !errors.Is(err, store.ErrFull) {
 		s.srv.log.Error("a count was not written down", slog.String("jid", s.jid.String()), slog.Any("err", err))
 	}
 }
@@ -132,7 +144,7 @@ func (s *Session) announced(j store.Journey) {
 	if s.number != 0 || s.closed || s.recorded == (s.presence.Load() != nil) {
 		return
 	}
-	if err := a.save(j, nil); err != nil && !errors.Is(err, store.ErrFull) {
+	if err := a.save(j); err != nil && !errors.Is(err, store.ErrFull) {
 		s.srv.log.Error("a presence was not written down", slog.String("jid", s.jid.String()), slog.Any("err", err))
 	}
 }
@@ -148,14 +160,14 @@ func (s *Session) counted(h uint32) bool {
 func (s *Session) Asked(ctx context.Context) error {
 	h := s.handled.Load()
 	if s.number != 0 && !s.counted(h) {
-		if err := s.account.keepSessions(ctx); err != nil && !errors.Is(err, store.ErrFull) {
+		if err := s.writeNow(ctx); err != nil && !errors.Is(err, store.ErrFull) {
 			return err
 		}
 	}
 	mark := s.srv.store.Mark()
 	s.out.mu.Lock()
 	if s.number == 0 {
-		s.out.acks.count(mark, h)
+		s.out.acks.count(mark, s.srv.store.Durable(), h)
 	}
 	s.out.acks.owe(h)
 	s.out.mu.Unlock()
@@ -171,6 +183,9 @@ func (s *Session) Acknowledged(h uint32) error {
 	}
 	s.Wrote(moved)
 	s.kick() // what is left is to be asked for
+	if s.feeds.waiting() {
+		s.feedMe()
+	}
 	return nil
 }
 

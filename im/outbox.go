@@ -39,7 +39,7 @@ func (o *outbox) append(mark store.Mark, w what, own bool, render func([]byte) [
 	}
 	before := len(o.buf)
 	buf := render(o.buf)
-	if !own && before > 0 && o.passed(len(buf)) {
+	if !own && before > 0 && o.passed(len(buf), w) {
 		o.buf = buf[:before]
 		return false
 	}
@@ -65,15 +65,19 @@ func (o *outbox) append(mark store.Mark, w what, own bool, render func([]byte) [
 }
 
 // passed tells whether so many bytes are more than may wait. On a stream with stream management that has no connection
-// the bound is that of its standing; on one that has, what is written again after a resumption has room as well.
-func (o *outbox) passed(bytes int) bool {
+// the bound is that of its standing, and messages, which are in the Log as well, leave room for what is not; on one that has
+// a connection, what is written again after a resumption has room as well.
+func (o *outbox) passed(bytes int, w what) bool {
 	switch k := o.acks; {
 	case k == nil:
 		return bytes > o.limit
-	case !o.attached:
+	case o.attached:
+		return bytes > o.limit+maxKept
+	case w.message:
 		return bytes+len(k.kept) > max(o.limit, maxKept) || len(k.queued)+len(k.sent) >= maxSent
+	default:
+		return bytes > 2*max(o.limit, maxKept) || len(k.queued) >= 2*maxSent
 	}
-	return bytes > o.limit+maxKept
 }
 
 // ready tells whether something can be written now, and else on which batch it waits, if there is anything.
@@ -102,10 +106,9 @@ func (o *outbox) ask(wait store.Mark) store.Mark {
 	return wait
 }
 
-// start decides what an append, or a batch that became durable, leads to: wake a writer, or ask to be told of a mark.
+// start decides what an append, or a batch that became durable, leads to: wake a writer, or ask to be told of a mark. The caller holds
+// o.mu.
 func (o *outbox) start(durable store.Mark) (wake bool, ask store.Mark) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	if o.running || o.closed || !o.attached {
 		return false, 0
 	}
@@ -184,7 +187,16 @@ func (o *outbox) rest(durable func() store.Mark) (done bool, ask store.Mark) {
 	return true, o.ask(wait)
 }
 
-// detach takes the connection away; its writer has ended.
+// restart takes the writer's role, unless there is one. The caller holds o.mu.
+func (o *outbox) restart() bool {
+	if o.running || !o.attached {
+		return false
+	}
+	o.running = true
+	return true
+}
+
+// detach takes the connection away; its writer has ended. The caller holds o.mu.
 func (o *outbox) detach() {
 	o.attached, o.running = false, false
 	o.acks.rest()
@@ -205,14 +217,40 @@ func (o *outbox) again(list []piece, bytes []byte) {
 	o.acks.queued = append(list, o.acks.queued...)
 }
 
+// drop takes messages out that stand in the Log behind a place, because they will be read from there.
+func (o *outbox) drop(behind store.ID) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var buf []byte
+	var queued []piece
+	rest := o.buf
+	for _, c := range o.acks.queued {
+		if !c.message || c.id <= behind {
+			buf, queued = append(buf, rest[:c.n]...), append(queued, c)
+		}
+		rest = rest[c.n:]
+	}
+	mark := store.Mark(0)
+	for _, h := range o.holds {
+		mark = max(mark, h.mark)
+	}
+	o.buf, o.acks.queued, o.holds = buf, queued, o.holds[:0]
+	if len(buf) > 0 {
+		o.holds = append(o.holds, hold{end: len(buf), mark: mark})
+	}
+}
+
 // manage begins to count, behind what is in the outbox now.
 func (o *outbox) manage() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.acks = new(acks)
-	if n := len(o.buf); n > 0 {
-		o.acks.queued, o.acks.opening = []piece{{what{plain: true}, n}}, 1
+	from := 0
+	for _, h := range o.holds { // a writer takes as many of them as are durable
+		o.acks.queued = append(o.acks.queued, piece{what{plain: true}, h.end - from})
+		from = h.end
 	}
+	o.acks.opening = len(o.holds)
 }
 
 // held tells whether what is inside waits for nothing but the disk, and is not several times the bound.
@@ -220,6 +258,20 @@ func (o *outbox) held(durable store.Mark) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.attached && len(o.holds) > 0 && o.holds[0].mark > durable && len(o.buf) < 4*o.limit
+}
+
+// fed tells whether a feed has to wait: for the connection, or for the client's acknowledgements.
+func (o *outbox) fed() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.buf) >= lowWater || o.acks != nil && len(o.acks.sent) > maxFed
+}
+
+// far tells whether the client has much to acknowledge.
+func (o *outbox) far() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.acks != nil && len(o.acks.sent) > maxFed
 }
 
 func (o *outbox) size() int {

@@ -144,7 +144,7 @@ func (a *Account) send(ctx context.Context, s *Session, j store.Journey, st *sta
 	left := a.srv.traceOf(st)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.repeated(left) {
+	if s.closed || a.repeated(left) { // a session that has ended in the meantime has told its client how far it got
 		return nil, nil, trace{}, ErrDrop
 	}
 	d := a.begin(Delivery{Stanza: st, Account: a, Session: s, Journey: j})
@@ -173,8 +173,14 @@ func errBlockedByYou() error { // XEP-0191 §3.6
 // refuse answers the session's own stanza with an error, as far as that is allowed.
 func (s *Session) refuse(st *stanza.Stanza, err error) {
 	if answer := s.refusal(st, err); answer != nil {
-		s.Reply(answer)
+		s.replyError(answer)
 	}
+}
+
+// replyError is Reply with an error that answers a message, which must not be lost.
+func (s *Session) replyError(st *stanza.Stanza) {
+	s.erred = true
+	s.send(st, s.jid, s.srv.store.Mark(), what{message: st.Kind == stanza.Message}, true)
 }
 
 // refusal is the error that answers the session's own stanza, nil when there must be none.

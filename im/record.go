@@ -12,10 +12,15 @@ import (
 	"parley/store"
 	"parley/xmpp/jid"
 	"parley/xmpp/stanza"
+	"parley/xmpp/xml"
 )
 
-// keySessions is the KV key of an account's sessions that can be gone on with after a restart.
-const keySessions = "im/sessions"
+// KV keys of what is kept of an account's sessions, that clients can go on with them after a restart: who they are, which
+// is written when it changes; how far they are is under keys of their own (keyStanding).
+const (
+	keySessions = "im/sessions"
+	keyEnded    = "im/ended"
+)
 
 // How long, and of how many sessions of an account that have ended, the count is remembered.
 const (
@@ -23,26 +28,25 @@ const (
 	maxEnded  = 20
 )
 
-// record is what is kept of an account's sessions. Nothing in it is older than the counts in it, so that a client which
-// repeats what was not counted is where it was.
+// Bounds of what is kept of a session.
+const (
+	maxPresence  = 8 << 10  // bytes of its presence; of a longer one only show and priority are
+	maxAddresses = 64 << 10 // bytes of the addresses that got directed presence
+)
+
+// record is what is kept of an account's sessions. It is never older than the count of a session, so that a client
+// which repeats what was not counted is where it was.
 type record struct {
 	Name     string
 	Epoch    string          // of the store; after a restore from a backup clients know more than the server
-	At       store.ID        // entries of the Log behind it may have higher counts
 	Sessions []sessionRecord `json:",omitempty"`
 	Others   []string        `json:",omitempty"` // resources that are available, and are gone after a restart
-	Ended    []endedSession  `json:",omitempty"`
 }
 
 type sessionRecord struct {
 	ID       string
 	Number   uint32
 	Resource string
-	In       uint32            // stanzas of the client, handled
-	Out      uint32            // stanzas to the client, acknowledged
-	Cursor   store.ID          // place in the Log up to which all that was for it is acknowledged or in Sent
-	Exact    bool              `json:",omitempty"` // nothing was sent since; else the client may have counted more than Sent
-	Sent     []sentRecord      `json:",omitempty"` // what was sent or waited, and is not acknowledged
 	Presence string            `json:",omitempty"`
 	Directed []jid.JID         `json:",omitempty"`
 	Roster   bool              `json:",omitempty"`
@@ -51,89 +55,37 @@ type sessionRecord struct {
 	Seen     time.Time
 }
 
-// maxRecord bounds what a record says of stanzas that are not acknowledged while the session has a connection.
-const maxRecord = 2 * maxSent
-
-// sentRecord is a stanza by its place in the Log, or else as it is, in a record that is exact.
-type sentRecord struct {
-	ID      store.ID `json:",omitempty"`
-	Moves   bool     `json:",omitempty"`
-	Message bool     `json:",omitempty"`
-	Bytes   string   `json:",omitempty"`
-}
-
 type endedSession struct {
 	ID   string
 	In   uint32
 	Time time.Time
 }
 
-// standing is what of a session's record changes all the time.
-type standing struct {
-	out    uint32
-	cursor store.ID
-	n      int // of what is not acknowledged
+// exists tells whether the account was not removed meanwhile.
+func (a *Account) exists() bool {
+	owner, ok := a.srv.directory.Owner(a.jid.Local())
+	return ok && owner == a.owner
 }
 
-// standing is how far the session is now. The caller holds account.mu.
-func (s *Session) standing() standing {
-	cursor := s.account.last
-	if s.catching {
-		cursor = store.ID(s.cursor.Load()) // before the outbox is looked at: the feed moves on when that has the entry
+// save writes the record of the account's sessions. The caller holds a.mu.
+func (a *Account) save(j store.Journey) error {
+	if !a.exists() {
+		return nil
 	}
-	s.out.mu.Lock()
-	defer s.out.mu.Unlock()
-	k := s.out.acks
-	now := standing{k.acked, cursor, len(k.sent) + len(k.queued)}
-	if now.n > maxRecord && !s.exact() {
-		now.cursor, now.n = min(cursor, k.below(cursor)), 0
-	}
-	return now
-}
-
-// reached is the place up to which the session's client has acknowledged all that was for it. The caller holds
-// account.mu.
-func (s *Session) reached() store.ID {
-	cursor := s.standing().cursor
-	s.out.mu.Lock()
-	defer s.out.mu.Unlock()
-	return min(cursor, s.out.acks.below(cursor))
-}
-
-// exact tells whether the session's record is to say all that it has not acknowledged: nothing more will be sent to it
-// before the record is read. The caller holds account.mu.
-func (s *Session) exact() bool { return s.parked || s.srv.stopping.Load() }
-
-// keepSessions writes the record of the account's sessions.
-func (a *Account) keepSessions(ctx context.Context) error {
-	j, err := a.srv.store.Begin(ctx)
-	if err != nil {
-		return fmt.Errorf("im: begin: %w", err)
-	}
-	defer j.End()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.save(j, nil)
-}
-
-// save writes the record of the account's sessions. ahead, which may be nil, is one that is handling a stanza in this
-// journey, which is to be counted with it. The caller holds a.mu.
-func (a *Account) save(j store.Journey, ahead *Session) error {
-	if owner, ok := a.srv.directory.Owner(a.jid.Local()); !ok || owner != a.owner {
-		return nil // removed
-	}
-	r := record{Name: a.jid.Local(), Epoch: a.srv.store.Epoch(), At: a.last, Ended: a.ended, Others: slices.Clone(a.left)}
-	var of []*Session
+	r := record{Name: a.jid.Local(), Epoch: a.srv.store.Epoch(), Others: slices.Clone(a.left)}
 	for _, s := range a.Sessions() {
 		switch {
-		case s.number == 0 && s.presence.Load() != nil:
-			r.Others = append(r.Others, s.jid.Resource())
 		case s.number != 0:
-			r.Sessions = append(r.Sessions, s.record(s == ahead))
-			of = append(of, s)
+			r.Sessions = append(r.Sessions, s.record())
+		case s.presence.Load() != nil:
+			r.Others = append(r.Others, s.jid.Resource())
 		}
 	}
-	value, err := json.Marshal(r)
+	var value []byte // nil deletes
+	var err error
+	if len(r.Sessions)+len(r.Others) > 0 {
+		value, err = json.Marshal(r)
+	}
 	if err == nil {
 		err = a.srv.store.KV.Set(j, a.owner, keySessions, value)
 	}
@@ -143,31 +95,27 @@ func (a *Account) save(j store.Journey, ahead *Session) error {
 	for _, s := range a.Sessions() {
 		s.recorded = s.number == 0 && s.presence.Load() != nil
 	}
-	for i, s := range of {
-		c := &r.Sessions[i]
-		s.saved = standing{c.Out, c.Cursor, len(c.Sent)}
-		s.out.mu.Lock()
-		s.out.acks.count(j.Mark(), c.In)
-		s.out.mu.Unlock()
-	}
 	return nil
 }
 
 // record is what is kept of the session. The caller holds account.mu.
-func (s *Session) record(ahead bool) sessionRecord {
-	in := s.handled.Load() // before all that follows from it is looked at
-	if ahead {
-		in++
-	}
-	now := s.standing()
+func (s *Session) record() sessionRecord {
 	r := sessionRecord{
-		ID: s.id, Number: s.number, Resource: s.jid.Resource(), In: in, Out: now.out, Cursor: now.cursor, Exact: s.exact(),
-		Roster: s.interested.Load(), Blocks: s.blockPush.Load(), Seen: s.Seen(),
+		ID: s.id, Number: s.number, Resource: s.jid.Resource(), Roster: s.interested.Load(), Blocks: s.blockPush.Load(), Seen: s.Seen(),
 	}
 	if p := s.presence.Load(); p != nil {
 		r.Presence = p.String()
+		if len(r.Presence) > maxPresence {
+			r.Presence = p.Without(func(el *xml.Element) bool {
+				return el.Name != xml.Name{Space: stanza.NSClient, Local: "show"} && el.Name != xml.Name{Space: stanza.NSClient, Local: "priority"}
+			}).String()
+		}
 	}
+	size := 0
 	for to := range s.directed {
+		if size += len(to.String()); size > maxAddresses {
+			break
+		}
 		r.Directed = append(r.Directed, to)
 	}
 	for _, x := range s.srv.extensions {
@@ -181,49 +129,49 @@ func (s *Session) record(ahead bool) sessionRecord {
 			r.Slots[x.Name] = kept
 		}
 	}
-	if now.n > 0 {
-		r.Sent = s.out.sentRecords(r.Exact)
-	}
 	return r
 }
 
-// sentRecords is all that is not acknowledged, in order.
-func (o *outbox) sentRecords(exact bool) []sentRecord {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	var list []sentRecord
-	for _, part := range [...]struct {
-		pieces []piece
-		bytes  []byte
-	}{{o.acks.sent, o.acks.kept}, {o.acks.queued, o.buf}} {
-		for _, c := range part.pieces {
-			p := part.bytes[:c.n]
-			part.bytes = part.bytes[c.n:]
-			switch {
-			case c.plain:
-			case c.id != 0:
-				list = append(list, sentRecord{ID: c.id, Moves: c.moves, Message: c.message})
-			case exact:
-				list = append(list, sentRecord{Message: c.message, Bytes: string(p)})
-			default:
-				list = append(list, sentRecord{})
-			}
-		}
-	}
-	return list
-}
-
-// bury remembers how far a session got that has ended. The caller holds a.mu.
-func (a *Account) bury(s *Session) {
-	a.ended = slices.DeleteFunc(a.ended, func(e endedSession) bool { return time.Since(e.Time) >= endedTime })
+// bury remembers how far a session got that has ended, and takes it out of what is kept. The caller holds a.mu.
+func (a *Account) bury(j store.Journey, s *Session) error {
+	s.out.mu.Lock()
+	h := s.in(false)
+	s.out.mu.Unlock()
+	a.ended = slices.DeleteFunc(slices.Clone(a.ended), func(e endedSession) bool { return time.Since(e.Time) >= endedTime })
 	if n := len(a.ended); n >= maxEnded {
 		a.ended = a.ended[n-maxEnded+1:]
 	}
-	a.ended = append(slices.Clip(a.ended), endedSession{s.id, s.handled.Load(), time.Now()})
+	a.ended = append(a.ended, endedSession{s.id, h, time.Now()})
+	if !j.Valid() || !a.exists() {
+		return nil
+	}
+	value, err := json.Marshal(a.ended)
+	if err == nil {
+		err = a.srv.store.KV.Set(j, a.owner, keyEnded, value)
+	}
+	if err == nil {
+		err = a.srv.store.KV.Set(j, a.owner, standingKey(s.number), nil)
+	}
+	if err != nil {
+		return fmt.Errorf("im: keep the count of a session that has ended: %w", err)
+	}
+	return nil
+}
+
+// loadEnded reads how far sessions got that have ended.
+func (v *Server) loadEnded(ctx context.Context, o store.Owner) (list []endedSession, err error) {
+	p, err := v.store.KV.Get(ctx, o, keyEnded)
+	if err == nil {
+		err = json.Unmarshal(p, &list)
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, fmt.Errorf("im: load sessions that have ended: %w", err)
+	}
+	return list, nil
 }
 
 // Restore brings back the sessions that were there when the server ended, in whatever way: they rest, and nobody is told
-// anything. It is called once, after Use and before anybody connects.
+// anything, but of those who cannot be there again. It is called once, after Use and before anybody connects.
 func (v *Server) Restore(ctx context.Context) error {
 	var records []store.Pair
 	for p, err := range v.store.KV.Each(ctx, keySessions) {
@@ -240,7 +188,7 @@ func (v *Server) Restore(ctx context.Context) error {
 			v.log.Error("sessions of an account cannot be read and have ended", slog.Uint64("owner", uint64(p.Owner)), slog.Any("err", err))
 			continue
 		}
-		if owner, ok := v.directory.Owner(r.Name); !ok || owner != p.Owner || r.Epoch != v.store.Epoch() {
+		if owner, ok := v.directory.Owner(r.Name); !ok || owner != p.Owner || r.Epoch != v.store.Epoch() || v.lockedOut(r.Name) {
 			continue
 		}
 		if err := v.restore(ctx, &r); err != nil {
@@ -260,36 +208,40 @@ func (v *Server) Restore(ctx context.Context) error {
 	return nil
 }
 
+func (v *Server) lockedOut(localpart string) bool { return v.locked != nil && v.locked(localpart) }
+
 func (v *Server) restore(ctx context.Context, r *record) error {
 	a, err := v.account(ctx, r.Name)
-	if err == nil && a != nil && len(r.Sessions) > 0 {
-		err = a.recall(ctx)
-	}
-	if err != nil || a == nil {
+	if a == nil || err != nil {
 		return err
 	}
-	in := map[uint32]uint32{} // what the Log says of counts
-	for e, err := range v.store.Log.Range(ctx, a.owner, store.Query{After: r.At}) {
+	var list []*Session
+	from := store.ID(0)
+	at := map[uint32]*Session{} // by number
+	for i := range r.Sessions {
+		s, st, err := a.revive(ctx, &r.Sessions[i])
+		if err != nil {
+			v.log.Error("a session cannot be restored and has ended", slog.String("jid", a.jid.String()), slog.Any("err", err))
+			continue
+		}
+		if list = append(list, s); len(list) == 1 || st.at < from {
+			from = st.at
+		}
+		at[s.number] = s
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	for e, err := range v.store.Log.Range(ctx, a.owner, store.Query{After: from}) { // what the Log says of counts
 		if err != nil {
 			return err
 		}
-		if e.Note != 0 {
-			in[uint32(e.Note>>32)] = uint32(e.Note)
+		if s := at[uint32(e.Note>>32)]; s != nil && int32(uint32(e.Note)-s.handled.Load()) > 0 {
+			s.handled.Store(uint32(e.Note))
+			s.out.acks.safe = uint32(e.Note)
 		}
 	}
-	return v.Within(ctx, nil, func(j store.Journey) error {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		a.ended = r.Ended
-		list := slices.Clone(a.Sessions())
-		for i := range r.Sessions {
-			s, err := a.revive(&r.Sessions[i], in)
-			if err != nil {
-				v.log.Error("a session cannot be restored and has ended", slog.String("jid", a.jid.String()), slog.Any("err", err))
-				continue
-			}
-			list = append(list, s)
-		}
+	return a.withTurn(ctx, func(j store.Journey) error {
 		a.sessions.Store(&list)
 		if a.Online() {
 			v.arrived(a)
@@ -305,23 +257,31 @@ func (v *Server) depart(ctx context.Context, r *record) {
 	if a == nil || err != nil {
 		return
 	}
-	a.mu.Lock()
-	for _, resource := range r.Others {
-		if full, err := a.jid.WithResource(resource); err == nil && a.session(resource) == nil {
-			a.say(outgoing{st: stanza.New(stanza.Presence, stanza.Unavailable, full, jid.JID{}), wide: true})
+	a.turnDo(func() {
+		for _, resource := range r.Others {
+			if full, err := a.jid.WithResource(resource); err == nil && a.session(resource) == nil {
+				a.say(outgoing{st: stanza.New(stanza.Presence, stanza.Unavailable, full, jid.JID{}), wide: true})
+			}
 		}
-	}
-	a.mu.Unlock()
+	})
 	a.drain(ctx)
 }
 
-// revive makes a resting session of its record. The caller holds a.mu.
-func (a *Account) revive(r *sessionRecord, in map[uint32]uint32) (*Session, error) {
+// revive makes a resting session of what is kept of it.
+func (a *Account) revive(ctx context.Context, r *sessionRecord) (*Session, standing, error) {
+	v := a.srv
 	full, err := a.jid.WithResource(r.Resource)
 	if err != nil {
-		return nil, err
+		return nil, standing{}, err
 	}
-	v := a.srv
+	p, err := v.store.KV.Get(ctx, a.owner, standingKey(r.Number))
+	if err != nil {
+		return nil, standing{}, err
+	}
+	st, err := readStanding(p)
+	if err != nil {
+		return nil, st, err
+	}
 	s := v.newSession(a, full)
 	s.id, s.number, s.managed = r.ID, r.Number, true
 	s.seen.Store(r.Seen.UnixNano())
@@ -330,7 +290,7 @@ func (a *Account) revive(r *sessionRecord, in map[uint32]uint32) (*Session, erro
 	if r.Presence != "" {
 		p := s.parse(r.Presence)
 		if p == nil {
-			return nil, errors.New("its presence cannot be read")
+			return nil, st, errors.New("its presence cannot be read")
 		}
 		s.presence.Store(p)
 		s.priority, _ = priorityOf(p)
@@ -346,104 +306,14 @@ func (a *Account) revive(r *sessionRecord, in map[uint32]uint32) (*Session, erro
 			x.Restore(s, kept)
 		}
 	}
-	h := r.In
-	if n, ok := in[r.Number]; ok && int32(n-h) > 0 {
-		h = n
+	s.handled.Store(st.in)
+	s.out.acks = &acks{
+		acked: st.out, unknown: !st.exact, safe: st.in, sent: st.sent, kept: st.bytes, thinned: len(st.sent), thin: len(st.bytes),
 	}
-	s.handled.Store(h)
-	k := &acks{acked: r.Out, unknown: !r.Exact, safe: h}
-	for _, c := range r.Sent {
-		k.sent = append(k.sent, piece{what{id: c.ID, moves: c.Moves, message: c.Message}, len(c.Bytes)})
-		k.kept = append(k.kept, c.Bytes...)
-	}
-	k.thinned, k.thin = len(k.sent), len(k.kept)
-	s.out.acks = k
-	s.parked = r.Exact
 	s.resting, s.until = true, time.Now().Add(v.settings.Load().Resume)
 	if s.presence.Load() != nil && s.priority >= 0 {
-		s.catchUp(r.Cursor)
+		s.catchUp(st.cursor)
 	}
-	s.saved = standing{r.Out, r.Cursor, len(r.Sent)}
-	return s, nil
-}
-
-// Suspend writes down exactly how far messages were delivered and how far every session is that can be gone on with. No
-// connection has one any more. It is the last thing before the store is closed.
-func (v *Server) Suspend(ctx context.Context) error {
-	err := v.saveSessions(ctx, func(*Session) bool { return true })
-	return errors.Join(err, v.saveCursors(ctx))
-}
-
-// saveSessions writes the records of the accounts that have such a session.
-func (v *Server) saveSessions(ctx context.Context, such func(*Session) bool) error {
-	var list []*Account
-	v.table.each(func(a *Account) {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		if slices.ContainsFunc(a.Sessions(), func(s *Session) bool { return s.number != 0 && such(s) }) {
-			list = append(list, a)
-		}
-	})
-	for page := range slices.Chunk(list, accountPage) {
-		err := v.Within(ctx, nil, func(j store.Journey) (err error) {
-			for _, a := range page {
-				a.mu.Lock()
-				err = errors.Join(err, a.save(j, nil))
-				a.mu.Unlock()
-			}
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Checkpoint writes down how far messages were delivered and sessions are, ends those whose client has not come back in
-// time, and says to clients that wait for an acknowledgement what is safe. Its caller repeats it about every second:
-// what was delivered after the last time is delivered again after a crash.
-func (v *Server) Checkpoint(ctx context.Context) error {
-	var over []*Session
-	v.table.each(func(a *Account) {
-		for _, s := range a.Sessions() {
-			if s.expired(time.Now()) {
-				over = append(over, s)
-			}
-			if s.late() {
-				s.kick()
-			}
-		}
-	})
-	for _, s := range over {
-		v.Close(ctx, s, "")
-	}
-	err := v.saveSessions(ctx, func(s *Session) bool { return s.standing() != s.saved || s.owes() })
-	return errors.Join(err, v.saveCursors(ctx))
-}
-
-// expired tells, once, whether a resting session has waited long enough, or was to end meanwhile.
-func (s *Session) expired(now time.Time) bool {
-	s.out.mu.Lock()
-	defer s.out.mu.Unlock()
-	if !s.resting || !s.dead && now.Before(s.until) {
-		return false
-	}
-	s.dead = true
-	return true
-}
-
-// late tells whether an acknowledgement has to be given that is due for long.
-func (s *Session) late() bool {
-	s.out.mu.Lock()
-	defer s.out.mu.Unlock()
-	return s.out.acks != nil && s.out.acks.tick()
-}
-
-// owes tells whether the client waits for an acknowledgement of what could not be written down.
-func (s *Session) owes() bool {
-	s.out.mu.Lock()
-	defer s.out.mu.Unlock()
-	k := s.out.acks
-	return k.owing && int32(k.counted()-k.owed) < 0
+	s.saved = standingMark{st.out, st.cursor, len(st.sent), st.exact}
+	return s, st, nil
 }

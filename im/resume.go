@@ -39,6 +39,13 @@ func (s *Session) Wanted() bool {
 	return s.wanted != nil
 }
 
+// Ended tells whether End was called: the session does not outlive its connection.
+func (s *Session) Ended() bool {
+	s.out.mu.Lock()
+	defer s.out.mu.Unlock()
+	return s.dead
+}
+
 // Rest takes the session from its connection, whose writer has ended, and keeps it for the next one; it is closed when
 // that does not come in time, or by end, if that is not zero. Only a resumable session rests.
 func (s *Session) Rest(end time.Time) {
@@ -48,11 +55,17 @@ func (s *Session) Rest(end time.Time) {
 	}
 	s.out.mu.Lock()
 	defer s.out.mu.Unlock()
+	s.until = until
+	s.rest()
+}
+
+// rest makes the session one that waits for a connection. The caller holds out.mu.
+func (s *Session) rest() {
 	s.out.detach()
-	s.carrier, s.resting, s.until = nil, true, until
+	s.carrier, s.resting = nil, true
 	if s.wanted != nil {
 		close(s.wanted)
-		s.wanted, s.dead, s.early = nil, false, nil
+		s.wanted = nil
 	}
 }
 
@@ -79,12 +92,24 @@ func (v *Server) Resume(ctx context.Context, localpart, id string, h uint32) (*S
 	if a == nil {
 		return nil, 0, ErrNoAccount
 	}
+	if v.lockedOut(localpart) {
+		return nil, 0, ErrLocked
+	}
+	if err := a.recall(ctx); err != nil {
+		return nil, 0, err
+	}
 	s, err := a.claim(ctx, id)
 	if err != nil {
 		return nil, 0, err
 	}
 	if err := s.goOn(ctx, h); err != nil {
-		s.Rest(time.Time{})
+		s.out.mu.Lock()
+		s.rest()
+		s.out.mu.Unlock()
+		var wrong *stream.Error
+		if errors.As(err, &wrong) { // the next try is told that there is no such session
+			v.Close(ctx, s, "")
+		}
 		return nil, 0, err
 	}
 	return s, s.handled.Load(), nil
@@ -110,7 +135,7 @@ func (a *Account) claim(ctx context.Context, id string) (*Session, error) {
 			a.srv.Close(ctx, s, "")
 			continue
 		}
-		s.End(&stream.Error{Condition: stream.Conflict, Text: "This session goes on with another connection."})
+		s.handOver()
 		select {
 		case <-wait:
 		case <-ctx.Done():
@@ -144,12 +169,26 @@ func (s *Session) take() (free bool, wait chan struct{}) {
 	case s.resting && !s.dead:
 		s.resting = false
 		return true, nil
-	case s.resting:
+	case s.resting, s.out.closed:
 		return false, nil
 	case s.wanted == nil:
 		s.wanted = make(chan struct{})
 	}
 	return false, s.wanted
+}
+
+// handOver ends the connection that the session has, because it goes on with another one.
+func (s *Session) handOver() {
+	s.out.mu.Lock()
+	c := s.carrier
+	s.out.mu.Unlock()
+	if c != nil { // else Attach finds that it is wanted
+		c.End(handedOver())
+	}
+}
+
+func handedOver() *stream.Error {
+	return &stream.Error{Condition: stream.Conflict, Text: "This session goes on with another connection."}
 }
 
 // goOn prepares a session that was claimed for its next connection.
@@ -159,55 +198,54 @@ func (s *Session) goOn(ctx context.Context, h uint32) error {
 		return err
 	}
 	s.Wrote(moved)
-	list, bytes, err := s.unsent(ctx)
-	if err != nil {
+	if err := s.unsent(ctx); err != nil {
 		return err
 	}
-	s.out.again(list, bytes)
-	parked := s.park(false)
-	if parked || !s.counted(s.handled.Load()) { // what the record says of it ends to be true
-		if err = s.account.keepSessions(ctx); err != nil {
-			s.park(parked)
-			return err
-		}
+	// What is written down of a session that rests ends to be true. On a full disk it stays; at the worst, after a crash, the
+	// client begins anew.
+	err = s.writeNow(ctx)
+	if errors.Is(err, store.ErrFull) && s.counted(s.handled.Load()) {
+		err = nil
 	}
-	if err := s.srv.store.Wait(ctx, s.srv.store.Mark()); err != nil {
+	if err == nil {
+		err = s.srv.store.Wait(ctx, s.srv.store.Mark())
+	}
+	if err != nil {
 		return fmt.Errorf("im: resume: %w", err)
 	}
 	return nil
 }
 
-func (s *Session) park(on bool) (was bool) {
-	s.account.mu.Lock()
-	defer s.account.mu.Unlock()
-	was, s.parked = s.parked, on
-	return was
-}
-
-// unsent takes what was written and is not acknowledged, to be written again. What the session has no bytes of any more is
-// read from the Log, under the same id.
-func (s *Session) unsent(ctx context.Context) ([]piece, []byte, error) {
+// unsent has what was written and is not acknowledged written again. What the session has no bytes of any more is read
+// from the Log, under the same id: here as much as a session keeps, and the rest by catching up.
+func (s *Session) unsent(ctx context.Context) error {
 	s.out.mu.Lock()
 	k := s.out.acks
 	list, kept := k.sent, k.kept
 	s.out.mu.Unlock() // nobody else touches them while the session has no connection
 	var bytes []byte
 	var again []piece
+	read, behind := 0, store.ID(0)
 	for _, c := range list {
 		before := len(bytes)
 		switch {
-		case c.n > 0:
-			bytes, kept = append(bytes, kept[:c.n]...), kept[c.n:]
-		case c.id != 0:
+		case c.n > 0 && (behind == 0 || c.id == 0):
+			bytes = append(bytes, kept[:c.n]...)
+		case c.id == 0 || behind != 0: // lost, or to come by catching up
+		case read > maxKept:
+			behind = c.id - 1
+		default:
 			e, err := s.srv.store.Log.Entry(ctx, s.account.owner, c.id)
 			if errors.Is(err, store.ErrNotFound) {
-				continue // trimmed or damaged meanwhile
+				break // trimmed or damaged meanwhile
 			}
 			if err != nil {
-				return nil, nil, fmt.Errorf("im: resume: %w", err)
+				return fmt.Errorf("im: resume: %w", err)
 			}
 			bytes = s.repeat(bytes, e)
+			read += len(bytes) - before
 		}
+		kept = kept[c.n:]
 		if c.n = len(bytes) - before; c.n > 0 {
 			again = append(again, c)
 		}
@@ -215,7 +253,19 @@ func (s *Session) unsent(ctx context.Context) ([]piece, []byte, error) {
 	s.out.mu.Lock()
 	k.sent, k.kept, k.thin, k.thinned = nil, nil, 0, 0
 	s.out.mu.Unlock()
-	return again, bytes, nil
+	s.account.turnDo(func() {
+		if behind != 0 {
+			s.out.drop(behind)
+			if !s.catching {
+				s.catchUp(behind)
+			} else if store.ID(s.cursor.Load()) > behind {
+				s.copied = min(s.copied, behind)
+				s.cursor.Store(uint64(behind))
+			}
+		}
+		s.out.again(again, bytes)
+	})
+	return nil
 }
 
 // repeat appends a kept message that the session was given. What its account sent, it had as a copy.
@@ -227,12 +277,10 @@ func (s *Session) repeat(dst []byte, e store.Entry) []byte {
 	case !e.Sent:
 		return st.Append(dst)
 	}
-	for _, f := range s.srv.catchUps {
-		if c := f(s, st); c != nil {
-			return c.AppendTo(dst, s.jid)
-		}
+	if st = s.copyOf(st); st == nil {
+		return dst
 	}
-	return dst
+	return st.AppendTo(dst, s.jid)
 }
 
 // fedAgain has a session that was catching up when its connection was lost go on with that.
@@ -276,9 +324,14 @@ func (a *Account) rescue(ctx context.Context, j store.Journey, s *Session) (answ
 		case request && st.IsRequest() && st.From.Bare() != a.jid:
 			answers = append(answers, st.Fail(stanza.Bad(stanza.ServiceUnavailable, "")))
 		case !request:
-			d := a.begin(Delivery{Stanza: st, Account: a, Journey: j})
+			d := a.begin(Delivery{Stanza: st, Account: a, Journey: j, late: true})
 			if err := a.miss(ctx, d); err != nil {
 				a.srv.log.Error("a message that was not delivered is lost", slog.String("jid", a.jid.String()), slog.Any("err", err))
+			}
+			for _, t := range a.Sessions() {
+				if d.ID != 0 && t.presence.Load() != nil && t.priority >= 0 {
+					t.catchUp(d.ID - 1)
+				}
 			}
 			a.end()
 		}

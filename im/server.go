@@ -312,12 +312,29 @@ func (v *Server) Close(ctx context.Context, s *Session, why string) {
 	if err != nil {
 		v.log.Debug("session closed without a journey", slog.String("jid", s.jid.String()), slog.Any("err", err))
 	}
-	var answers []*stanza.Stanza
-	a.mu.Lock()
-	was := s.closed
+	was := v.closing(ctx, j, s, why)
+	a.drain(context.WithoutCancel(ctx))
 	if !was {
-		s.closed = true
-		if s.recorded && v.stopping.Load() { // nobody is told: see restore
+		s.out.close()
+		s.released()
+		for _, f := range v.closers {
+			f(s)
+		}
+	}
+}
+
+// closing is the part of Close that is inside the journey, which it ends. It tells whether the session was closed already.
+func (v *Server) closing(ctx context.Context, j store.Journey, s *Session, why string) bool {
+	defer j.End()
+	var answers []*stanza.Stanza
+	was := true
+	a := s.account
+	a.turnDo(func() {
+		if s.closed {
+			return
+		}
+		s.closed, was = true, false
+		if s.recorded && v.stopping.Load() { // nobody is told: see depart
 			a.left = append(a.left, s.jid.Resource())
 		}
 		var status []*xml.Element
@@ -327,35 +344,25 @@ func (v *Server) Close(ctx context.Context, s *Session, why string) {
 		s.gone(j, stanza.New(stanza.Presence, stanza.Unavailable, s.jid, jid.JID{}, status...), false)
 		next := slices.DeleteFunc(slices.Clone(a.Sessions()), func(t *Session) bool { return s == t })
 		a.sessions.Store(&next)
+		var err error
 		if s.number != 0 {
-			a.bury(s)
+			err = a.bury(j, s)
 		}
 		if j.Valid() {
 			answers = a.rescue(ctx, j, s)
-			err := a.saveCursor(j)
+			err = errors.Join(err, a.saveCursor(j))
 			if s.number != 0 || s.recorded {
-				err = errors.Join(err, a.save(j, nil))
-			}
-			if err != nil && !errors.Is(err, store.ErrFull) {
-				v.log.Error("cursor not saved", slog.String("jid", a.jid.String()), slog.Any("err", err))
+				err = errors.Join(err, a.save(j))
 			}
 		}
-	}
-	a.mu.Unlock()
-	if j.Valid() {
-		for _, st := range answers {
-			_ = v.Route(ctx, j, st) // who is not there any more needs no answer
+		if err != nil && !errors.Is(err, store.ErrFull) {
+			v.log.Error("the end of a session was not written down", slog.String("jid", a.jid.String()), slog.Any("err", err))
 		}
-		j.End()
+	})
+	for _, st := range answers {
+		_ = v.Route(ctx, j, st) // who is not there any more needs no answer
 	}
-	a.drain(context.WithoutCancel(ctx))
-	if !was {
-		s.out.close()
-		s.released()
-		for _, f := range v.closers {
-			f(s)
-		}
-	}
+	return was
 }
 
 // Removed ends an account, whose number was owner: its sessions are closed, it leaves the rosters of others, and what is

@@ -34,12 +34,11 @@ type Session struct {
 	blockPush  atomic.Bool                   // asked for the block list: gets pushes (XEP-0191 §3.3)
 
 	// guarded by account.mu; id and number are set by the reader alone, which reads them without
-	id       string // what a client names to go on with the session (XEP-0198 §3); "": it cannot
-	number   uint32 // names it in the account's Log; 0: likewise
-	saved    standing
-	recorded bool     // it is available and will not be there after a restart, and that is written down
-	parked   bool     // it was restored with all that it had not acknowledged, and has not been gone on with
-	queried  store.ID // so far its client can read in the archive, which it has asked
+	id       string       // what a client names to go on with the session (XEP-0198 §3); "": it cannot
+	number   uint32       // names it in the account's Log; 0: likewise
+	saved    standingMark // as it is written down
+	recorded bool         // it is available and will not be there after a restart, and that is written down
+	queried  store.ID     // so far its client can read in the archive, which it has asked
 	priority int8
 	directed map[jid.JID]struct{} // who got directed presence (RFC 6121 §4.6)
 	catching bool                 // fed from the Log, see feed.go
@@ -53,6 +52,7 @@ type Session struct {
 	reading context.Context
 	due     due
 	managed bool       // stream management is on
+	erred   bool       // what is being handled was answered with an error
 	wrote   store.Mark // what the session had written so far rests on it
 
 	handled atomic.Uint32 // stanzas of the client since then; written by the reader
@@ -63,8 +63,8 @@ type Session struct {
 
 	// guarded by out.mu
 	carrier Carrier       // nil until Attach
-	early   *stream.Error // End came before Attach
-	dead    bool          // likewise
+	early   *stream.Error // what End said
+	dead    bool          // End was called
 	resting bool          // its connection is lost, and it waits for the next
 	until   time.Time     // so long
 	wanted  chan struct{} // somebody waits for it to rest; closed then
@@ -77,10 +77,13 @@ func (s *Session) Attach(reading context.Context, c Carrier) {
 	fed := s.fedAgain()
 	s.out.mu.Lock()
 	s.carrier, s.out.attached = c, true
-	dead, early := s.dead, s.early
+	dead, early, wanted := s.dead, s.early, s.wanted != nil
 	s.out.mu.Unlock()
-	if dead {
+	switch {
+	case dead:
 		c.End(early)
+	case wanted:
+		c.End(handedOver())
 	}
 	s.kick()
 	if fed {
@@ -110,7 +113,7 @@ func (s *Session) WantBlockList() {
 func (s *Session) End(err *stream.Error) {
 	s.out.mu.Lock()
 	c := s.carrier
-	if c == nil {
+	if !s.dead {
 		s.dead, s.early = true, err
 	}
 	s.out.mu.Unlock()
@@ -138,7 +141,7 @@ func (s *Session) Next(ctx context.Context, spare []byte) ([]byte, store.ID) {
 		if !done {
 			continue
 		}
-		if s.feeds.waiting() && s.out.size() < lowWater {
+		if s.feeds.waiting() && !s.out.fed() {
 			// A feed came after the last look; whoever added it saw this writer still running.
 			if !s.restart() {
 				return nil, 0
@@ -158,11 +161,7 @@ func (s *Session) Next(ctx context.Context, spare []byte) ([]byte, store.ID) {
 func (s *Session) restart() bool {
 	s.out.mu.Lock()
 	defer s.out.mu.Unlock()
-	if s.out.running {
-		return false
-	}
-	s.out.running = true
-	return true
+	return s.out.restart()
 }
 
 // Wrote says that everything up to the place id of the account's Log has been written to the connection.
@@ -178,9 +177,13 @@ func (s *Session) Durable() { s.kick() }
 // kick starts a writer when there is something that may be written.
 func (s *Session) kick() {
 	for {
-		wake, ask := s.out.start(s.srv.store.Durable())
+		durable := s.srv.store.Durable()
+		s.out.mu.Lock()
+		wake, ask := s.out.start(durable)
+		c := s.carrier // as it is now: a connection that the session leaves meanwhile starts no writer any more
+		s.out.mu.Unlock()
 		if wake {
-			s.carrier.Wake()
+			c.Wake()
 			return
 		}
 		if ask == 0 || s.srv.store.Notify(ask, s) {
@@ -191,8 +194,11 @@ func (s *Session) kick() {
 
 // feedMe starts a writer even when the outbox is empty, because there is a feed to run.
 func (s *Session) feedMe() {
-	if s.restart() {
-		s.carrier.Wake()
+	s.out.mu.Lock()
+	wake, c := s.out.restart(), s.carrier
+	s.out.mu.Unlock()
+	if wake {
+		c.Wake()
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"parley/c2s"
 	"parley/config"
+	"parley/im"
 	"parley/server"
 	"parley/store"
 	"parley/store/memory"
@@ -48,6 +49,8 @@ type Options struct {
 	Settings  map[string]string // by key, as in docs/configuration.md
 	Engine    store.Engine
 	Store     store.Options
+	First     []im.Extension // see server.Parts
+	Last      []im.Extension
 }
 
 // Start starts a server, and stops it when the test ends.
@@ -62,7 +65,7 @@ func Start(t testing.TB, o Options) *Server {
 		o.Engine = memory.New()
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	srv, err := server.NewWith(ctx, c, Logger(t), server.Parts{Engine: o.Engine, Store: o.Store, Version: "0-test"})
+	srv, err := server.NewWith(ctx, c, Logger(t), server.Parts{Engine: o.Engine, Store: o.Store, Version: "0-test", First: o.First, Last: o.Last})
 	if err != nil {
 		t.Fatalf("start a server: %v", err)
 	}

@@ -23,7 +23,7 @@ func Extensions(ctx context.Context, c config.Config) (list []im.Extension, err 
 	if err != nil {
 		return nil, err
 	}
-	if err := s.openHall(ctx); err != nil {
+	if err := s.openHall(ctx, Parts{}); err != nil {
 		return nil, err
 	}
 	return s.hall.Extensions(), nil

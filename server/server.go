@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -74,6 +75,8 @@ type Parts struct {
 	Store   store.Options // how the store behaves
 	Version string        // of the program
 	Carried bool          // no listeners: clients come by Clients().Carry alone
+
+	First, Last []im.Extension // in front of the server's own and behind them: a test plants its faults there
 }
 
 // New builds a server and opens its listeners; version is that of the program. Nothing is accepted before Serve. An
@@ -123,7 +126,7 @@ func (s *Server) build(ctx context.Context, parts Parts) (err error) {
 	if err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
-	if err := s.openHall(ctx); err != nil {
+	if err := s.openHall(ctx, parts); err != nil {
 		return err
 	}
 	c = s.config // with the domain that the data is for
@@ -206,7 +209,7 @@ func (s *Server) openStore(ctx context.Context, parts Parts) error {
 }
 
 // openHall builds the hall and its extensions. The order is that in which they see a stanza.
-func (s *Server) openHall(ctx context.Context) (err error) {
+func (s *Server) openHall(ctx context.Context, parts Parts) (err error) {
 	c := s.config
 	s.timeout.Store(int64(c.Timeout))
 	everyone := s.accounts.Everyone
@@ -244,7 +247,7 @@ func (s *Server) openHall(ctx context.Context) (err error) {
 	}
 	people := register.New(s.hall, s.accounts, s.log)
 	people.Watch()
-	err = s.hall.Use(
+	own := []im.Extension{
 		carbons.New(s.hall),   // who gets copies; takes out what only the server may say, before anybody keeps it
 		s.archive.Extension(), // keeps a message before anybody sees it, and gives it its id, which copies have too
 		blocking.New(),
@@ -258,7 +261,8 @@ func (s *Server) openHall(ctx context.Context) (err error) {
 		s.admin.Extension(),
 		people.Extension(),
 		disco.New(s.hall, disco.Options{Timeout: func() int { return int(s.timeout.Load()) }, Contacts: disco.Contacts(c.Contact)}), // announces all of the above
-	)
+	}
+	err = s.hall.Use(slices.Concat(parts.First, own, parts.Last)...)
 	if err == nil {
 		err = s.hall.Restore(ctx)
 	}

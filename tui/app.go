@@ -39,7 +39,8 @@ type Options struct {
 	Interactive bool // both In and Out are terminals
 	NoColor     bool
 	Known       *Known
-	Last        *Last // remembers a successful sign-in; nil = nothing is remembered
+	Last        *Last     // remembers a successful sign-in; nil = nothing is remembered
+	Outboxes    *Outboxes // keeps what is not accepted yet; nil = nothing outlives the client
 
 	// Dial and Probe are client.Dial and client.Probe; tests put others here.
 	Dial  func(context.Context, client.Config) (Session, error)
@@ -65,9 +66,11 @@ type Session interface {
 	BlockList(ctx context.Context) ([]jid.JID, error)
 	IdleLimit(ctx context.Context) (time.Duration, error)
 	Presence() error
-	Ping(ctx context.Context) error
+	Settle(ctx context.Context) error
+	Resumed() bool
+	SetPlace(id string)
+	Place() string
 	Close(ctx context.Context) error
-	Cut()
 	Done() <-chan struct{}
 	End() *client.End
 }
@@ -130,6 +133,29 @@ func (a *app) now() time.Time {
 // config is for Probe and Dial.
 func (a *app) config(handle func(client.Event)) client.Config {
 	return client.Config{HostPort: a.HostPort, Domain: a.Domain, Trust: a.checkKey, Handle: handle}
+}
+
+// goOn lets the next session go on with one that has ended.
+func goOn(cfg client.Config, with Session) client.Config {
+	cfg.Before, _ = with.(*client.Session)
+	return cfg
+}
+
+// outbox opens what the account of s still has to send. Where that cannot be kept on disk, it is in memory.
+func (a *app) outbox(s Session) *outbox {
+	if a.Outboxes == nil {
+		return &outbox{}
+	}
+	file, err := a.Outboxes.open(s.JID(), a.HostPort)
+	if err == nil {
+		var b *outbox
+		if b, err = newOutbox(file); err == nil {
+			return b
+		}
+		file.close()
+	}
+	fmt.Fprintf(a.Err, "what is not sent yet cannot be kept on this computer: %s\n", OneLine(err.Error()))
+	return &outbox{}
 }
 
 // goodbye is how long a leaving client waits for the server.

@@ -25,7 +25,10 @@ type fakeSession struct {
 
 	mu      sync.Mutex
 	ids     int
-	deaf    bool // answers no ping
+	deaf    bool // accepts nothing
+	resumed bool
+	online  bool // bob is
+	place   string
 	did     []string
 	blocked []jid.JID
 	end     *client.End
@@ -33,7 +36,7 @@ type fakeSession struct {
 }
 
 func newFakeSession() *fakeSession {
-	return &fakeSession{done: make(chan struct{}), handle: func(client.Event) {}, note: "Delivered to 2 people.", people: []client.Person{
+	return &fakeSession{online: true, done: make(chan struct{}), handle: func(client.Event) {}, note: "Delivered to 2 people.", people: []client.Person{
 		{JID: jid.MustParse("bob@localhost"), State: "online", Last: "now", Since: "2026-11-22T09:12:04Z"},
 		{JID: jid.MustParse("carol@localhost"), State: "offline", Last: "2026-11-22T13:51:07Z"},
 	}}
@@ -82,7 +85,7 @@ func (s *fakeSession) Start(context.Context) error {
 	return nil
 }
 func (s *fakeSession) Contacts() []client.Contact {
-	return []client.Contact{{JID: jid.MustParse("bob@localhost")}, {JID: jid.MustParse("carol@localhost")}}
+	return []client.Contact{{JID: jid.MustParse("bob@localhost"), Online: s.online}, {JID: jid.MustParse("carol@localhost")}}
 }
 func (s *fakeSession) Roster(context.Context) ([]client.Contact, error) { return s.Contacts(), nil }
 
@@ -114,20 +117,15 @@ func (s *fakeSession) Message(to jid.JID, id, body string) error {
 	if err != nil {
 		s.emit(client.Bounce{To: to, ID: id, Err: err})
 	}
+	if !s.deaf {
+		s.emit(client.Accepted{ID: id})
+	}
 	return nil
 }
 
 func (s *fakeSession) Broadcast(_ context.Context, body string) (client.Outcome, error) {
 	s.noted("broadcast " + body)
 	return client.Outcome{Note: s.note}, s.no()
-}
-
-// lost is the end as an error.
-func (s *fakeSession) lost() error {
-	if end := s.End(); end != nil {
-		return end
-	}
-	return nil
 }
 
 // again begins the session anew.
@@ -164,7 +162,7 @@ func (s *fakeSession) Unblock(_ context.Context, j jid.JID) error {
 func (s *fakeSession) BlockList(context.Context) ([]jid.JID, error)     { return s.blocked, nil }
 func (s *fakeSession) IdleLimit(context.Context) (time.Duration, error) { return s.idle, nil }
 func (s *fakeSession) Presence() error                                  { s.noted("presence"); return nil }
-func (s *fakeSession) Ping(ctx context.Context) error {
+func (s *fakeSession) Settle(ctx context.Context) error {
 	if end := s.End(); end != nil {
 		return end
 	}
@@ -179,10 +177,11 @@ func (s *fakeSession) Ping(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
-	s.noted("ping")
 	return nil
 }
-func (s *fakeSession) Cut() { s.stop(&client.End{Reason: client.Lost}) }
+func (s *fakeSession) Resumed() bool      { return s.resumed }
+func (s *fakeSession) SetPlace(id string) { s.place = id }
+func (s *fakeSession) Place() string      { return s.place }
 func (s *fakeSession) Close(context.Context) error {
 	s.noted("close")
 	s.mu.Lock()

@@ -25,6 +25,9 @@ func (m *model) key(msg tea.KeyPressMsg) tea.Cmd {
 	if name != "tab" && name != "shift+tab" && name != "esc" {
 		m.tab = nil
 	}
+	if name == "enter" {
+		return tea.Batch(cmd, m.enter())
+	}
 	if m.control(name) || m.editing(name) {
 		return cmd
 	}
@@ -41,8 +44,6 @@ func (m *model) key(msg tea.KeyPressMsg) tea.Cmd {
 // control takes the keys that do more than change the line.
 func (m *model) control(name string) bool {
 	switch name {
-	case "enter":
-		m.enter()
 	case "ctrl+c":
 		if m.edit.text == "" { // as good as logout
 			m.leave(m.exit)
@@ -160,7 +161,7 @@ func (m *model) answerPaste(name string) {
 }
 
 // enter runs the line. An empty one tries to connect, where there is no connection.
-func (m *model) enter() {
+func (m *model) enter() tea.Cmd {
 	line := m.edit.text
 	m.edit.set("")
 	if strings.TrimSpace(line) == "" {
@@ -168,7 +169,7 @@ func (m *model) enter() {
 			m.tell(said{m.voice.clock(m.a.now()), "signing in again ..."})
 		}
 		m.dialNow()
-		return
+		return nil
 	}
 	m.past.add(line)
 	m.tell(said{"> ", line})
@@ -183,12 +184,13 @@ func (m *model) enter() {
 	case c.Verb == "logout" && m.state != here:
 		m.leave(m.exit)
 	case c.Verb == "message":
-		m.message(job{kind: jobMessage, command: c})
+		return m.message(c)
 	case m.state == waiting, m.state == gone:
 		m.tell(plain("not done: %s", backByArrow))
 	default:
 		m.do(job{kind: jobCommand, command: c})
 	}
+	return nil
 }
 
 // toFix says how a mistyped command is mended without typing all of it again.

@@ -75,6 +75,12 @@ func (p *screen) run(ctx context.Context, s Session, cfg client.Config) *Failure
 	w := &worker{a: p.a, cfg: cfg, s: s, jobs: p.jobs, send: func(m any) { p.program.Send(m) }}
 	p.model.a.User = cfg.User
 	p.model.voice.d = desk{s}
+	p.model.box = p.a.outbox(s)
+	defer p.model.box.close()
+	if p.a.Outboxes != nil {
+		s.SetPlace(p.a.Outboxes.place(s.JID(), p.a.HostPort))
+		defer func() { p.a.Outboxes.savePlace(s.JID(), p.a.HostPort, p.model.voice.d.s.Place()) }()
+	}
 	var working sync.WaitGroup
 	working.Go(func() { w.run(p.ctx) })
 	stop := context.AfterFunc(ctx, func() { p.program.Send(stopSignal{}) })

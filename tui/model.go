@@ -3,6 +3,7 @@ package tui
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,9 +52,13 @@ type model struct {
 	working bool
 	current job // with the worker while working
 
-	post    post
-	waiting []job // messages that wait for a connection
-	link    link
+	box    *outbox // what is not accepted yet
+	posted past
+	link   link
+
+	early   []client.Event // what came before the person was told to be online
+	lastID  string         // of the letter that was written last
+	placing bool           // the place in the archive will be saved
 
 	since time.Time // signed in
 	sent  int
@@ -66,6 +71,8 @@ type model struct {
 type (
 	printed    struct{}
 	settled    struct{}
+	placeTime  struct{}            // the place in the archive is to be saved
+	doubt      struct{ id string } // a letter was written a moment ago
 	retry      struct{ round int }
 	stopSignal struct{}
 )
@@ -104,10 +111,12 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		cmd = m.started(msg)
 	case carried:
 		cmd = m.carried(msg)
-	case confirmed:
-		m.post.confirmed(msg.n)
 	case left:
-		m.goodbye(msg.err)
+		m.goodbye()
+	case doubt:
+		m.doubt(msg.id)
+	case placeTime:
+		m.savePlace()
 	case idleWarning:
 		m.idleWarning(msg)
 	case retry:
@@ -160,11 +169,6 @@ func (m *model) next() {
 		return
 	}
 	m.working, m.current, m.queue = true, m.queue[0], m.queue[1:]
-	if m.current.kind == jobMessage {
-		l := &m.current.letter
-		l.id = m.voice.d.s.NewID()
-		l.n = m.post.add(*l)
-	}
 	m.jobs <- m.current // it has room for one
 }
 
@@ -173,9 +177,8 @@ func (m *model) carried(msg carried) tea.Cmd {
 	defer m.next()
 	var end *client.End
 	switch isEnd := errors.As(msg.err, &end); {
-	case msg.job.kind == jobMessage && msg.err != nil:
-		m.post.take(msg.job.letter.id)
-		m.notSent(msg.job)
+	case msg.job.kind == jobMessage:
+		return m.handedOver(msg.job.letter.id, msg.err)
 	case m.state >= leaving:
 	case msg.job.kind == jobPresence && isEnd:
 	case isEnd:
@@ -185,13 +188,10 @@ func (m *model) carried(msg carried) tea.Cmd {
 	case msg.result.Verb == "logout":
 		m.leave(nil)
 	default:
-		if msg.job.kind == jobMessage || msg.result.Verb == "broadcast" {
+		if msg.result.Verb == "broadcast" {
 			m.sent++
 		}
 		m.tell(m.voice.result(msg.result)...)
-		if msg.job.kind == jobMessage {
-			m.wentOut(msg.job)
-		}
 		return m.idle.reset(m.a.now())
 	}
 	return nil
@@ -206,29 +206,28 @@ func (m *model) leave(f *Failure) {
 		m.since = time.Time{} // nothing to sum up
 	}
 	m.exit, m.state = f, leaving
-	for _, j := range m.queue {
-		if j.kind == jobMessage {
-			m.waiting = append(m.waiting, j)
-		}
-	}
-	m.queue = nil
-	if n := len(m.waiting); n > 0 {
-		if f == nil {
-			m.exit = &Failure{Code: exitUnreachable, What: "not sent: " + number(n, "message"), Why: "there was no connection to the server"}
-		}
-	}
+	m.queue = slices.DeleteFunc(m.queue, func(j job) bool { return j.kind != jobMessage })
 	m.stop()
 	m.do(job{kind: jobLeave})
 }
 
-// goodbye is said when the server has heard ours.
-func (m *model) goodbye(err error) {
+// goodbye is said when the server has heard ours. What it has not accepted is no success.
+func (m *model) goodbye() {
 	m.working = false
 	m.state = finished
-	if list := m.post.all(); err != nil && len(list) > 0 {
-		m.tell(m.voice.unsure(list)...)
+	if n := len(m.box.list); n > 0 {
+		what, why, fix := "not confirmed", "there was no connection to the server", ""
+		if !m.since.IsZero() { // there was one
+			why = "the server did not accept it in time"
+		}
+		if m.box.file != nil {
+			what, fix = "not sent yet", "at the next start of the client "+goOut(n)
+		}
+		for _, l := range m.box.list {
+			m.tell(plain("to %s (%s): %s", m.voice.d.name(l.to), what, firstWords(l.text)))
+		}
 		if m.exit == nil {
-			m.exit = &Failure{Code: exitUnreachable, What: "not confirmed: " + number(len(list), "message"), Why: OneLine(strings.TrimPrefix(err.Error(), "client: "))}
+			m.exit = &Failure{Code: exitUnreachable, What: what + ": " + number(n, "message"), Why: why, Fix: fix}
 		}
 	}
 	if m.since.IsZero() {

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -8,9 +9,6 @@ import (
 
 	"parley/client"
 )
-
-// maxWaiting bounds the texts that wait for a connection, in bytes.
-const maxWaiting = 256 << 10
 
 // link is how line mode stands to its connection.
 type link struct {
@@ -20,9 +18,9 @@ type link struct {
 	lost    time.Time // when it broke off
 	dialing bool      // the worker is at it
 
-	// After a loss, until what waited is sent: what there is to tell, how many letters have gone out and how many are to.
-	again      string
-	sent, left int
+	// After a loss, until what waited is accepted: what there is to tell, and how many letters were.
+	again string
+	sent  int
 }
 
 // started takes the outcome of signing in.
@@ -30,11 +28,14 @@ func (m *model) started(msg started) tea.Cmd {
 	m.working, m.link.dialing = false, false
 	m.voice.d = desk{msg.s}
 	defer m.next()
+	early := m.early
+	m.early = nil
 	if m.state >= leaving {
-		return nil
+		return m.events(early)
 	}
 	if msg.err != nil {
-		return m.notStarted(msg.err)
+		cmd := m.notStarted(msg.err)
+		return tea.Batch(cmd, m.events(early))
 	}
 	now := m.a.now()
 	name := OneLine(msg.s.JID().Bare().String())
@@ -44,11 +45,19 @@ func (m *model) started(msg started) tea.Cmd {
 	case signingIn:
 		m.since = now
 		m.tell(said{m.voice.clock(now), "online as " + name + ". Type help for commands, logout to leave."})
+		if n := len(m.box.list); n > 0 {
+			m.tell(plain("%s from the last time: now %s.", number(n, "message"), goOut(n)))
+			for i := range m.box.list {
+				m.box.list[i].told = toldWaiting
+			}
+		}
 	case waiting:
-		m.link.again = "connected again after " + shortly(now.Sub(m.link.lost)) + "."
-		m.link.sent, m.link.left = 0, len(m.waiting)
-		m.queue, m.waiting = append(m.waiting, m.queue...), nil
-		m.sayAgain(m.link.left == 0)
+		m.link.again, m.link.sent = "connected again after "+shortly(now.Sub(m.link.lost)), 0
+		if msg.s.Resumed() {
+			m.link.again += ", nothing missed"
+		}
+		m.link.again += "."
+		m.sayAgain()
 	default:
 		m.tell(said{m.voice.clock(now), "online again as " + name + "."})
 		if m.edit.text == "" {
@@ -56,13 +65,25 @@ func (m *model) started(msg started) tea.Cmd {
 		}
 	}
 	m.draft = ""
+	for _, l := range m.box.waiting() {
+		m.do(job{kind: jobMessage, letter: l})
+	}
 	m.idle.limit = msg.limit
-	return m.idle.reset(now)
+	return tea.Batch(m.events(early), m.idle.reset(now))
 }
 
-// sayAgain tells that the connection is back, once that is due.
-func (m *model) sayAgain(due bool) {
-	if !due || m.link.again == "" {
+// events takes what the session has told before.
+func (m *model) events(list []client.Event) tea.Cmd {
+	var cmds []tea.Cmd
+	for _, e := range list {
+		cmds = append(cmds, m.event(e))
+	}
+	return tea.Batch(cmds...)
+}
+
+// sayAgain tells that the connection is back, once everything that waited is accepted.
+func (m *model) sayAgain() {
+	if m.link.again == "" || m.state == here && slices.ContainsFunc(m.box.list, letter.late) {
 		return
 	}
 	text := m.link.again
@@ -110,14 +131,25 @@ func (m *model) event(e client.Event) tea.Cmd {
 	if ok {
 		return m.ended(end)
 	}
-	if b, refused := e.(client.Bounce); refused {
-		m.post.take(b.ID)
-		m.sent--
+	if m.state == signingIn || m.link.dialing {
+		m.early = append(m.early, e)
+		return nil
+	}
+	var cmd tea.Cmd
+	switch e := e.(type) {
+	case client.Accepted:
+		m.accepted(e.ID)
+	case client.Delivered:
+		m.delivered(e)
+	case client.Bounce:
+		m.refused(e.ID)
+	case client.CaughtUp, client.Message:
+		cmd = m.placed()
 	}
 	if s, ok := m.voice.event(e); ok {
 		m.tell(s)
 	}
-	return nil
+	return cmd
 }
 
 // ended takes the end of the session.
@@ -127,23 +159,15 @@ func (m *model) ended(end *client.End) tea.Cmd {
 	}
 	now := m.a.now()
 	m.idle.off()
-	m.sayAgain(true)
-	var flying []letter
-	for _, l := range m.post.all() {
-		if m.working && m.current.kind == jobMessage && l.n == m.current.letter.n {
-			flying = append(flying, l) // whether it went out is about to be known
-		} else {
-			m.tell(m.voice.unsure([]letter{l})...)
-		}
-	}
-	m.post.sent = flying
+	m.state = waiting
+	m.sayAgain()
 	if !end.Passing() {
 		draft := m.keepDraft()
 		m.tell(m.voice.ended(end, draft)...)
 		m.signedOut(explainEnd(end))
 		return nil
 	}
-	m.state, m.link.lost = waiting, now
+	m.link.lost = now
 	m.link.back.lost(now.Sub(m.link.came))
 	f := explainEnd(end)
 	m.tell(said{m.voice.clock(now), f.What + ". Trying again: 1 s, 2 s, 4 s ... You can go on writing."})
@@ -151,14 +175,10 @@ func (m *model) ended(end *client.End) tea.Cmd {
 	return m.tryLater()
 }
 
-// signedOut leaves it to the person to sign in again. What has not gone out never will by itself.
+// signedOut leaves it to the person to sign in again. What has not gone out waits for that.
 func (m *model) signedOut(f *Failure) {
 	m.state, m.exit = gone, f
 	m.hold()
-	for _, j := range m.waiting {
-		m.tell(plain("not sent to %s: %s", OneLine(j.letter.to), backByArrow))
-	}
-	m.waiting = nil
 }
 
 const backByArrow = "no connection right now. Arrow-up brings it back."
@@ -176,77 +196,15 @@ func (m *model) keepDraft() string {
 	return "Draft kept. "
 }
 
-// hold puts aside what is queued for a session that has ended: messages for the next one, if there will be one, the rest
-// for nobody.
+// hold puts aside what is queued for a session that has ended: messages are in the outbox, the rest is for nobody.
 func (m *model) hold() {
 	for _, j := range m.queue {
 		switch j.kind {
 		case jobMessage:
-			m.wait(j)
+			m.waits(j.letter.id)
 		case jobCommand:
 			m.tell(plain("%s not done: %s", j.command.Verb, backByArrow))
 		}
 	}
 	m.queue = nil
-}
-
-// wait keeps a message until there is a connection, if we wait for one and there is room.
-func (m *model) wait(j job) {
-	if m.state >= gone {
-		m.tell(plain("not sent to %s: %s", OneLine(j.letter.to), backByArrow))
-		return
-	}
-	size := len(j.letter.text)
-	for _, w := range m.waiting {
-		size += len(w.letter.text)
-	}
-	if size > maxWaiting {
-		m.tell(plain("not sent to %s: too much is waiting already. Arrow-up brings it back.", OneLine(j.letter.to)))
-		return
-	}
-	if !j.waited {
-		j.waited = true
-		m.tell(plain("to %s (waiting)", OneLine(j.letter.to)))
-	}
-	m.waiting = append(m.waiting, j)
-}
-
-// notSent takes a message that could not go out because the session has ended. It was the first in line.
-func (m *model) notSent(j job) {
-	before := m.waiting
-	m.waiting = nil
-	m.wait(j)
-	m.waiting = append(m.waiting, before...)
-	if m.state == here {
-		m.hold() // the news of the end is still to come
-	}
-}
-
-// wentOut takes a message that the session has sent.
-func (m *model) wentOut(j job) {
-	if m.state != here { // the session ended right after
-		if l, ok := m.post.take(j.letter.id); ok {
-			m.tell(m.voice.unsure([]letter{l})...)
-		}
-	}
-	if m.link.again != "" && j.waited {
-		m.link.sent++
-		m.link.left--
-		m.sayAgain(m.link.left <= 0)
-	}
-}
-
-// message queues one, or keeps it for later.
-func (m *model) message(j job) {
-	to, err := m.voice.d.address(j.command.User)
-	if err != nil {
-		m.tell(plain("%s", err))
-		return
-	}
-	j.to, j.letter = to, letter{to: m.voice.d.called(to), text: j.command.Text}
-	if m.state == here && len(m.waiting) == 0 { // if something waits, the news of the session's end is still to come
-		m.do(j)
-	} else {
-		m.wait(j)
-	}
 }

@@ -14,7 +14,6 @@ import (
 
 	"parley/client"
 	"parley/xmpp/jid"
-	"parley/xmpp/words"
 )
 
 // stage is a model without a terminal: what it prints is collected, what it gives the worker is done at once.
@@ -35,7 +34,7 @@ type stage struct {
 func newStage(t *testing.T) *stage {
 	g := &stage{t: t, s: newFakeSession(), jobs: make(chan job, 1), now: time.Date(2026, 11, 22, 14, 5, 0, 0, time.Local)}
 	a := &app{Options: Options{User: "alice", Again: "parley client", Now: func() time.Time { return g.now }}}
-	g.m = &model{a: a, jobs: g.jobs, stop: func() { g.stopped = true }, voice: says{now: a.now, d: desk{g.s}}}
+	g.m = &model{a: a, jobs: g.jobs, stop: func() { g.stopped = true }, voice: says{now: a.now, d: desk{g.s}}, box: &outbox{}}
 	g.m.Init()
 	g.send(tea.WindowSizeMsg{Width: 60, Height: 20})
 	g.send(settled{})
@@ -100,20 +99,17 @@ func (g *stage) work() {
 			case jobMessage:
 				var events []client.Event
 				g.s.handle = func(e client.Event) { events = append(events, e) }
-				err := g.s.Message(j.to, j.letter.id, j.letter.text)
+				err := g.s.Message(j.letter.to, j.letter.id, j.letter.text)
 				g.send(carried{job: j, err: err})
 				for _, e := range events {
 					g.send(e)
-				}
-				if err == nil && !g.s.deaf {
-					g.send(confirmed{j.letter.n})
 				}
 			case jobCommand:
 				r, err := desk{g.s}.do(g.t.Context(), j.command)
 				g.send(carried{job: j, result: r, err: err})
 			case jobLeave:
 				g.s.noted("leave")
-				g.send(left{g.s.lost()})
+				g.send(left{})
 			}
 		default:
 			return
@@ -293,13 +289,13 @@ func TestLineEnds(t *testing.T) {
 	g.prompt("> ")
 	g.keys("whoelse<enter>message bob hi<enter>")
 	g.expect("> whoelse", "  not done: no connection right now. Arrow-up brings it", "  back.",
-		"> message bob hi", "  not sent to bob: no connection right now. Arrow-up brings", "  it back.")
+		"> message bob hi", "  to bob (waiting)")
 	g.away = &client.UnreachableError{Tried: []string{"x:1"}, Err: errors.New("off")}
 	g.keys("<enter>")
 	g.expect("14:05 signing in again ...", "14:05 Cannot reach x:1. Off", "      Enter = sign in again, q = quit")
 	g.away = nil
 	g.keys("<enter>")
-	g.expect("14:05 signing in again ...", "14:05 online again as alice@localhost.")
+	g.expect("14:05 signing in again ...", "14:05 online again as alice@localhost.", "  to bob (sent): hi")
 	g.prompt("> message bob half a th")
 	g.keys("<c-u>quick")
 	g.prompt("> quick")
@@ -333,7 +329,7 @@ func TestReconnect(t *testing.T) {
 	g.away = nil
 	before := len(g.s.all())
 	g.keys("<c-r>")
-	g.expect("14:05 connected again after 38 s. Sent: 2 waiting messages.", "  not delivered to carol: Your message could not be", "  delivered as the recipient has blocked you.")
+	g.expect("  not delivered to carol: Your message could not be", "  delivered as the recipient has blocked you.", "14:05 connected again after 38 s. Sent: 1 waiting message.")
 	if did := g.s.all()[before:]; !slices.Equal(did, []string{"start", "message bob@localhost still there?", "message carol@localhost and you?"}) {
 		t.Errorf("did %q", did)
 	}
@@ -346,8 +342,7 @@ func TestReconnect(t *testing.T) {
 	g.keys("message bob hi<enter>")
 	g.away = client.ErrPassword
 	g.keys("<enter>")
-	g.expect("> message bob hi", "  to bob (waiting)", "14:05 Wrong name or password.", "      Enter = sign in again, q = quit",
-		"  not sent to bob: no connection right now. Arrow-up brings", "  it back.")
+	g.expect("> message bob hi", "  to bob (waiting)", "14:05 Wrong name or password.", "      Enter = sign in again, q = quit")
 	if g.keys("q"); !g.quit || g.m.exit.Code != exitSignIn {
 		t.Errorf("quit %v, exit %+v", g.quit, g.m.exit)
 	}
@@ -356,78 +351,6 @@ func TestReconnect(t *testing.T) {
 	g.m.state = signingIn
 	if g.send(started{s: g.s, err: &client.End{Reason: client.Shutdown}}); !g.quit || g.m.exit.Code != exitEnded {
 		t.Errorf("quit %v, exit %+v", g.quit, g.m.exit)
-	}
-}
-
-// What went out and was not confirmed before the connection broke is said to be unsure; what could not go out waits.
-func TestUnsure(t *testing.T) {
-	g := newStage(t)
-	g.keys("message bob safe<enter>")
-	g.s.deaf = true
-	g.keys("message bob one<enter>message carol two<enter>")
-	g.printed = nil
-	g.s.mu.Lock()
-	g.s.end = &client.End{Reason: client.Lost} // which is not known here yet
-	g.s.mu.Unlock()
-	g.keys("message bob three<enter>message bob four<enter>")
-	g.expect("> message bob three", "  to bob (waiting)", "> message bob four", "  to bob (waiting)")
-	g.send(g.s.end)
-	g.expect("  to bob (not confirmed, it may not have arrived): one", "14:05 connection lost. Trying again: 1 s, 2 s, 4 s ... You", "      can go on writing.")
-	g.s.deaf = false
-	g.keys("<enter>")
-	g.expect("14:05 connected again after 0 s. Sent: 2 waiting messages.")
-	if did := g.s.all(); did[len(did)-1] != "message bob@localhost four" || did[len(did)-2] != "message bob@localhost three" {
-		t.Errorf("did %q", did)
-	}
-	// Leaving while something waits is no success; too much does not wait.
-	g.away = &client.UnreachableError{Tried: []string{"x:1"}, Err: errors.New("refused")}
-	g.end(&client.End{Reason: client.Lost})
-	g.keys("message bob hi<enter>")
-	for range maxWaiting / maxTyped {
-		g.m.message(job{kind: jobMessage, command: words.Line{Verb: "message", User: "bob", Text: strings.Repeat("x", maxTyped)}})
-	}
-	g.send(nil)
-	if last := strings.Join(g.printed, " "); !strings.Contains(last, "too much is waiting already.") || len(g.m.waiting) != maxWaiting/maxTyped {
-		t.Errorf("%d wait, printed %q", len(g.m.waiting), last)
-	}
-	g.keys("logout<enter>")
-	if !g.quit || g.m.exit == nil || g.m.exit.What != "not sent: 4 messages" {
-		t.Errorf("quit %v, exit %+v", g.quit, g.m.exit)
-	}
-}
-
-// What the worker has at the moment of a loss stays before what is behind it, whether it went out or not.
-func TestLossOnTheWay(t *testing.T) {
-	for _, out := range []bool{false, true} {
-		g := newStage(t)
-		g.slow = true
-		g.keys("message bob one<enter>message bob two<enter>whoelse<enter>")
-		g.printed = nil
-		end := &client.End{Reason: client.Lost}
-		g.end(end)
-		first := <-g.jobs
-		if out {
-			g.send(carried{job: first})
-		} else {
-			g.send(carried{job: first, err: end})
-		}
-		var texts []string
-		for _, j := range g.m.waiting {
-			texts = append(texts, j.letter.text)
-		}
-		said := strings.Join(g.printed, " ")
-		if got := strings.Join(texts, " "); !out && got != "one two" || out && got != "two" {
-			t.Errorf("went out %v: %q waits", out, got)
-		}
-		if strings.Contains(said, "(not confirmed, it may not have arrived): one") != out || !strings.Contains(said, "whoelse not done") {
-			t.Errorf("went out %v: printed %q", out, said)
-		}
-		// The answer that was waited for never came, and the server signs us out for good: nothing waits any more.
-		g.m.state = here
-		g.end(&client.End{Reason: client.Replaced})
-		if said := strings.Join(g.printed, " "); len(g.m.waiting) > 0 || !strings.Contains(said, "not sent to bob: ") {
-			t.Errorf("%d wait, printed %q", len(g.m.waiting), said)
-		}
 	}
 }
 

@@ -41,6 +41,11 @@ type object struct {
 	Reason string   `json:"reason,omitempty"`
 	AfterS float64  `json:"after_s,omitempty"`
 
+	Read     bool `json:"read,omitempty"`
+	Resumed  bool `json:"resumed,omitempty"`
+	Messages int  `json:"messages,omitempty"`
+	More     bool `json:"more,omitempty"`
+
 	Time string `json:"time,omitempty"`
 }
 

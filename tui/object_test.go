@@ -67,6 +67,7 @@ func (s *script) do(lines ...string) {
 func (s *script) lose(end *client.End) *fakeSession {
 	old := s.f.session
 	s.f.session = newFakeSession()
+	s.f.session.ids = old.ids
 	old.stop(end)
 	synctest.Wait()
 	return s.f.session
@@ -224,13 +225,12 @@ func TestObjectsOfLoss(t *testing.T) {
 		time.Sleep(15 * time.Second)
 		out, errs := s.said()
 		for i, want := range []string{
-			`{"type":"error","line":1,"to":"bob","id":"id1","code":"unconfirmed","what":"not confirmed: the connection was lost, and the message to bob may not have arrived: one",` + at,
 			`{"type":"reconnecting","try":1,"in_s":*,"reason":"lost",` + at,
 			`{"type":"reconnecting","try":2,"in_s":*,"reason":"lost",` + at,
 			`{"type":"reconnecting","try":3,"in_s":*,"reason":"lost",` + at,
 			`{"type":"reconnecting","try":4,"in_s":*,"reason":"lost",` + at,
 			`{"type":"online","as":"alice@localhost","after_s":*,` + at,
-			`{"type":"sent","line":2,"to":"bob","id":"id1",` + at,
+			`{"type":"sent","line":2,"to":"bob","id":"id2",` + at,
 		} {
 			lines := strings.Split(out, "\n")
 			before, after, _ := strings.Cut(want, "*")
@@ -241,6 +241,15 @@ func TestObjectsOfLoss(t *testing.T) {
 		if errs != "" {
 			t.Errorf("on the standard error: %s", errs)
 		}
+		s.f.session.emit(client.Accepted{ID: "id1"}) // by the session that went on with the first one
+		s.f.session.emit(client.Delivered{ID: "id2", By: jid.MustParse("bob@localhost/x")})
+		s.f.session.emit(client.Delivered{ID: "id2", By: jid.MustParse("bob@localhost/x"), Read: true, At: time.Date(2026, 11, 22, 9, 40, 0, 0, time.UTC)})
+		s.f.session.emit(client.Delivered{ID: "id2", By: jid.MustParse("carol@localhost/x")})
+		s.f.session.emit(client.CaughtUp{Messages: 3, More: true})
+		s.expect("after it", `{"type":"sent","line":1,"to":"bob","id":"id1",`+at, `{"type":"delivered","line":2,"to":"bob","id":"id2",`+at,
+			`{"type":"delivered","line":2,"to":"bob","id":"id2","read":true,"time":"2026-11-22T09:40:00Z"}`, `{"type":"caught-up","messages":3,"more":true,`+at)
+		s.f.session.deaf = true
+		s.do("message bob three")
 		for range 20 {
 			s.f.fail = append(s.f.fail, off)
 		}
@@ -250,7 +259,8 @@ func TestObjectsOfLoss(t *testing.T) {
 			t.Errorf("exit %d after %v: %v", code(err), time.Since(lost), err)
 		}
 		out, _ = s.said()
-		if lines := strings.Split(strings.TrimSpace(out), "\n"); lines[len(lines)-1] != `{"type":"closed","reason":"shutdown",`+at || !strings.HasPrefix(lines[0], `{"type":"reconnecting","try":1,`) {
+		if lines := strings.Split(strings.TrimSpace(out), "\n"); lines[len(lines)-1] != `{"type":"closed","reason":"shutdown",`+at ||
+			lines[len(lines)-2] != `{"type":"error","line":3,"to":"bob","id":"id3","code":"unconfirmed","what":"not confirmed: there is no connection, and the message to bob may not have arrived: three",`+at || !strings.HasPrefix(lines[0], `{"type":"reconnecting","try":1,`) {
 			t.Errorf("at last\n%s", out)
 		}
 		s.in.Close()

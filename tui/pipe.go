@@ -27,13 +27,14 @@ import (
 type pipe struct {
 	a *app
 
-	mu   sync.Mutex // guards both outputs, and post: the session's reader and its fence write too
-	post post
+	mu   sync.Mutex // guards both outputs, box and past: the session's reader writes too
+	box  *outbox
+	past past
+	free chan struct{} // has room for one: something has left box
 
 	// of the goroutine that reads the input
 	cfg    client.Config
-	desk   desk // the session, the last one after its end
-	fence  *fence
+	desk   desk      // the session, the last one after its end
 	came   time.Time // when it began
 	back   backoff
 	reason string // why it is over, once that is known
@@ -41,7 +42,7 @@ type pipe struct {
 
 // pipe signs in, carries out the lines of the input, and signs out when they end.
 func (a *app) pipe(ctx context.Context) *Failure {
-	p := &pipe{a: a}
+	p := &pipe{a: a, free: make(chan struct{}, 1)}
 	f := p.all(ctx)
 	if f != nil && f.code() != p.reason {
 		p.tell(nil, "", object{Type: "error", Code: f.code(), What: f.What, Why: f.Why, Fix: f.fixes(), AfterS: seconds(f.after)})
@@ -50,7 +51,8 @@ func (a *app) pipe(ctx context.Context) *Failure {
 		return f
 	}
 	leave(p.desk.s)
-	p.fence.wait()
+	p.left()
+	p.box.close()
 	if p.reason == "" {
 		p.reason = f.code()
 	}
@@ -84,6 +86,9 @@ func (p *pipe) all(ctx context.Context) *Failure {
 		return a.explain(err, user)
 	}
 	a.signedIn(p.desk.s, user)
+	if f := p.post(ctx); f != nil { // what was left from the last time
+		return f
+	}
 	f, asked := p.run(ctx, in)
 	if f == nil && !asked {
 		f = p.linger(ctx)
@@ -108,12 +113,12 @@ func (p *pipe) run(ctx context.Context, in *lines) (f *Failure, asked bool) {
 		case ctx.Err() != nil:
 			return p.interrupted(), false
 		case errors.Is(err, errOver):
-			if f := p.restore(ctx); f != nil {
+			if f := p.restoreAll(ctx); f != nil {
 				return f, false
 			}
 			continue
 		case errors.Is(err, errTooLong):
-			p.complain(in.n, letter{}, complain("too-long", "a line is longer than %d bytes: not sent", maxLine))
+			p.complain(in.n, complain("too-long", "a line is longer than %d bytes: not sent", maxLine))
 			continue
 		case errors.Is(err, io.EOF):
 			return nil, false
@@ -124,7 +129,7 @@ func (p *pipe) run(ctx context.Context, in *lines) (f *Failure, asked bool) {
 		c, err := parse(line)
 		switch {
 		case err != nil:
-			p.complain(in.n, letter{}, err)
+			p.complain(in.n, err)
 		case c.Verb == "logout":
 			return nil, true
 		case c.Verb == "help":
@@ -151,52 +156,11 @@ func (p *pipe) linger(ctx context.Context) *Failure {
 		case <-t.C:
 			return nil
 		case <-p.desk.s.Done():
-			if f := p.restore(ctx); f != nil {
+			if f := p.restoreAll(ctx); f != nil {
 				return f
 			}
 		case <-ctx.Done():
 			return p.interrupted()
-		}
-	}
-}
-
-// settle waits until everything that was sent is safe or refused, and every refusal was told.
-func (p *pipe) settle(ctx context.Context) *Failure {
-	ctx, cancel := context.WithTimeout(ctx, fencePatience)
-	defer cancel()
-	if err := p.desk.s.Ping(ctx); err != nil {
-		f := p.a.explain(err, p.cfg.User)
-		p.reason = f.code()
-		p.unconfirmed()
-		return f
-	}
-	p.answered()
-	p.reason = "logout"
-	return nil
-}
-
-// message sends one, again and again if the connection is lost before it could go out.
-func (p *pipe) message(ctx context.Context, line int, c words.Line) *Failure {
-	for {
-		to, err := p.desk.address(c.User)
-		if err != nil {
-			p.complain(line, letter{}, err)
-			return nil
-		}
-		l := letter{id: p.desk.s.NewID(), line: line, to: p.desk.called(to), text: c.Text}
-		p.mu.Lock()
-		n := p.post.add(l)
-		p.mu.Unlock()
-		if err := p.desk.s.Message(to, l.id, c.Text); err == nil {
-			p.fence.sent(n)
-			return nil
-		}
-		p.mu.Lock()
-		p.post.take(l.id)
-		p.mu.Unlock()
-		if f := p.restore(ctx); f != nil {
-			p.complain(line, l, complain("not-sent", "not sent to %s: the connection was lost", OneLine(l.to)))
-			return f
 		}
 	}
 }
@@ -208,13 +172,12 @@ func (p *pipe) carryOut(ctx context.Context, line int, c words.Line) {
 	case ctx.Err() != nil: // said once, at the end
 		return
 	case errors.As(err, &end):
-		p.complain(line, letter{}, lostCommand(c.Verb))
+		p.complain(line, lostCommand(c.Verb))
 		return
 	case err != nil:
-		p.complain(line, letter{}, err)
+		p.complain(line, err)
 		return
 	}
-	p.answered()
 	o := object{Type: c.Verb, Line: line}
 	text := ""
 	switch c.Verb {
@@ -261,12 +224,17 @@ func (p *pipe) event(d desk, e client.Event) {
 			o.Delayed, o.Time = true, stamp(e.Delayed)
 		}
 		p.tell(p.a.Out, who+": "+OneLine(e.Body), o)
+	case client.Accepted:
+		p.accepted(d, e.ID)
+	case client.Delivered:
+		p.delivered(d, e)
+	case client.CaughtUp:
+		p.tell(nil, "", object{Type: "caught-up", Messages: e.Messages, More: e.More})
 	case client.Bounce:
 		p.mu.Lock()
-		l, _ := p.post.take(e.ID)
+		l, _ := p.box.take(e.ID)
 		p.mu.Unlock()
-		l.id, l.to = e.ID, d.called(e.To)
-		p.complain(l.line, l, d.bounced(e))
+		p.complainOf(d, letter{id: e.ID, to: e.To, line: l.line}, d.bounced(e))
 	case client.Presence:
 		if !e.News {
 			return
@@ -280,31 +248,22 @@ func (p *pipe) event(d desk, e client.Event) {
 	}
 }
 
-// confirmed tells that the letters up to the nth are safe.
-func (p *pipe) confirmed(n int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, l := range p.post.confirmed(n) {
-		p.write(nil, "", object{Type: "sent", Line: l.line, To: l.to, ID: l.id})
-	}
-}
-
-// answered tells that everything that was sent is safe: the server has answered something that was asked later.
-func (p *pipe) answered() {
-	p.mu.Lock()
-	n := p.post.n
-	p.mu.Unlock()
-	p.confirmed(n)
-}
-
 // complain prints an error.
-func (p *pipe) complain(line int, l letter, err error) {
-	code := "failed"
+func (p *pipe) complain(line int, err error) {
+	p.tell(p.a.Err, "error: "+err.Error(), object{Type: "error", Line: line, Code: codeOf(err), What: err.Error()})
+}
+
+// complainOf prints an error about a message.
+func (p *pipe) complainOf(d desk, l letter, err error) {
+	p.tell(p.a.Err, "error: "+err.Error(), object{Type: "error", Line: l.line, To: d.called(l.to), ID: l.id, Code: codeOf(err), What: err.Error()})
+}
+
+func codeOf(err error) string {
 	var c *complaint
 	if errors.As(err, &c) {
-		code = c.code
+		return c.code
 	}
-	p.tell(p.a.Err, "error: "+err.Error(), object{Type: "error", Line: line, To: l.to, ID: l.id, Code: code, What: err.Error()})
+	return "failed"
 }
 
 // tell prints an event: as text to w, or as an object to the standard output.

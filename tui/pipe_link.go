@@ -14,7 +14,7 @@ import (
 func (p *pipe) connect(ctx context.Context, online func(as string)) error {
 	ready := make(chan struct{})
 	var d desk
-	cfg := p.cfg
+	cfg := goOn(p.cfg, p.desk.s)
 	cfg.Handle = func(e client.Event) {
 		<-ready
 		p.event(d, e)
@@ -25,12 +25,14 @@ func (p *pipe) connect(ctx context.Context, online func(as string)) error {
 	}
 	d.s = s
 	p.cfg.Register = false // the account is there now
-	p.desk, p.fence, p.came = d, newFence(s, p.confirmed), time.Now()
+	p.desk, p.came = d, time.Now()
+	if p.box == nil {
+		p.box = p.a.outbox(s)
+	}
 	online(s.JID().Bare().String())
 	close(ready)
 	if err := s.Start(ctx); err != nil {
 		leave(s)
-		p.fence.wait()
 		return err
 	}
 	return nil
@@ -40,8 +42,6 @@ func (p *pipe) connect(ctx context.Context, online func(as string)) error {
 // meant.
 func (p *pipe) restore(ctx context.Context) *Failure {
 	leave(p.desk.s)
-	p.fence.wait()
-	p.unconfirmed()
 	end := p.desk.s.End()
 	f := explainEnd(end)
 	p.reason = f.code()
@@ -62,7 +62,7 @@ func (p *pipe) restore(ctx context.Context) *Failure {
 		}
 		err := p.connect(ctx, func(as string) {
 			after := time.Since(lost)
-			p.tell(p.a.Err, "connected again after "+shortly(after), object{Type: "online", As: as, AfterS: seconds(after)})
+			p.tell(p.a.Err, "connected again after "+shortly(after), object{Type: "online", As: as, AfterS: seconds(after), Resumed: p.desk.s.Resumed()})
 		})
 		switch {
 		case err == nil:
@@ -92,16 +92,6 @@ func (p *pipe) wait(ctx context.Context, try int, d time.Duration) bool {
 		return true
 	case <-ctx.Done():
 		return false
-	}
-}
-
-// unconfirmed says of every letter whose fate is not known that this is so.
-func (p *pipe) unconfirmed() {
-	p.mu.Lock()
-	list := p.post.all()
-	p.mu.Unlock()
-	for _, l := range list {
-		p.complain(l.line, l, complain("unconfirmed", "not confirmed: the connection was lost, and the message to %s may not have arrived: %s", OneLine(l.to), OneLine(l.text)))
 	}
 }
 

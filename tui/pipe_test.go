@@ -23,39 +23,40 @@ func TestPipe(t *testing.T) {
 		did                string
 		set                func(*fakeSession)
 	}{
-		{name: "nothing", did: "ping close"},
-		{name: "logout", in: "logout\nmessage bob late\n", did: "ping close"},
-		{name: "slash", in: "/logout\n", did: "ping close"},
-		{name: "message", in: "message bob hi there\n\n  \nmessage bob@localhost again", did: "message bob@localhost hi there, message bob@localhost again, ping close"},
-		{name: "elsewhere", in: "message bob@other.org hi\n", did: "message bob@other.org hi, ping close"},
-		{name: "oneself", in: "message alice hi\n", did: "message alice@localhost hi, ping close"},
-		{name: "crlf", in: "message bob hi\r\nlogout\r\n", did: "message bob@localhost hi, ping close"},
-		{name: "unknown user", in: "message bbo hi\n", err: "error: nobody here is called bbo. Did you mean bob?\n", did: "message bbo@localhost hi, ping close"},
-		{name: "no address", in: "message a/b:c hi\n", err: "error: nobody here is called a/b:c\n", did: "ping close"},
-		{name: "blocked sender", in: "message carol hi\n", did: "message carol@localhost hi, ping close",
+		{name: "nothing", did: "close"},
+		{name: "logout", in: "logout\nmessage bob late\n", did: "close"},
+		{name: "slash", in: "/logout\n", did: "close"},
+		{name: "message", in: "message bob hi there\n\n  \nmessage bob@localhost again", did: "message bob@localhost hi there, message bob@localhost again, close"},
+		{name: "elsewhere", in: "message bob@other.org hi\n", did: "message bob@other.org hi, close"},
+		{name: "oneself", in: "message alice hi\n", did: "message alice@localhost hi, close"},
+		{name: "crlf", in: "message bob hi\r\nlogout\r\n", did: "message bob@localhost hi, close"},
+		{name: "unknown user", in: "message bbo hi\n", err: "error: nobody here is called bbo. Did you mean bob?\n", did: "message bbo@localhost hi, close"},
+		{name: "no address", in: "message a/b:c hi\n", err: "error: nobody here is called a/b:c\n", did: "close"},
+		{name: "blocked sender", in: "message carol hi\n", did: "message carol@localhost hi, close",
 			err: "error: not delivered to carol: Your message could not be delivered as the recipient has blocked you.\n"},
-		{name: "broadcast", in: "broadcast lunch\n", out: "to everyone: Delivered to 2 people.\n", did: "broadcast lunch, ping close"},
-		{name: "broadcast to some", in: "broadcast lunch\n", did: "broadcast lunch, ping close", set: func(s *fakeSession) {
+		{name: "broadcast", in: "broadcast lunch\n", out: "to everyone: Delivered to 2 people.\n", did: "broadcast lunch, close"},
+		{name: "broadcast to some", in: "broadcast lunch\n", did: "broadcast lunch, close", set: func(s *fakeSession) {
 			s.note = "Delivered to 1 person.\nYour message could not be delivered to some recipients."
 		},
 			out: "to everyone: Delivered to 1 person.\\nYour message could not be delivered to some recipients.\n"},
-		{name: "whoelse", in: "whoelse\n", out: "bob online now 2026-11-22T09:12:04Z\n", did: "ping close"},
-		{name: "whoelsesince", in: "whoelsesince 15m\n", out: "bob online now 2026-11-22T09:12:04Z\ncarol offline 2026-11-22T13:51:07Z\n", did: "since 15m, ping close"},
-		{name: "switched off", in: "whoelse\n", err: "error: whoelse: this server does not allow it\n", did: "ping close",
+		{name: "whoelse", in: "whoelse\n", out: "bob online now 2026-11-22T09:12:04Z\n", did: "close"},
+		{name: "whoelsesince", in: "whoelsesince 15m\n", out: "bob online now 2026-11-22T09:12:04Z\ncarol offline 2026-11-22T13:51:07Z\n", did: "since 15m, close"},
+		{name: "switched off", in: "whoelse\n", err: "error: whoelse: this server does not allow it\n", did: "close",
 			set: func(s *fakeSession) { s.refuse = stanza.Bad(stanza.Forbidden, "") }},
-		{name: "in words", in: "broadcast x\n", err: "error: broadcast: Wait \uFFFD[2J.\n", did: "broadcast x, ping close",
+		{name: "in words", in: "broadcast x\n", err: "error: broadcast: Wait \uFFFD[2J.\n", did: "broadcast x, close",
 			set: func(s *fakeSession) { s.refuse = stanza.Bad(stanza.ResourceConstraint, "Wait \u009b[2J.") }},
 		{name: "block", in: "block bob\nmessage bob hi\nunblock bob\n", out: "bob is blocked\nbob is unblocked\n",
-			err: "error: not sent: you have blocked bob. First: unblock bob\n", did: "block bob@localhost, message bob@localhost hi, unblock bob@localhost, ping close"},
-		{name: "block oneself", in: "block alice\nblock ALICE@localhost\n", err: "error: you cannot block yourself\nerror: you cannot block yourself\n", did: "ping close"},
-		{name: "block unknown", in: "block bobb\n", err: "error: nobody here is called bobb. Did you mean bob?\n", did: "ping close"},
-		{name: "block elsewhere", in: "block eve@evil.org\n", out: "eve@evil.org is blocked\n", did: "block eve@evil.org, ping close"},
-		{name: "unblock", in: "unblock bob\n", err: "error: bob is not blocked\n", did: "ping close"},
-		{name: "wrong words", in: "message bob\nblock\nwhoelse now\nwhoelsesince soon\nmesage bob hi\nlogout\n", did: "ping close",
+			err: "error: not sent: you have blocked bob. First: unblock bob\n", did: "block bob@localhost, message bob@localhost hi, unblock bob@localhost, close"},
+		{name: "block oneself", in: "block alice\nblock ALICE@localhost\n", err: "error: you cannot block yourself\nerror: you cannot block yourself\n", did: "close"},
+		{name: "block unknown", in: "block bobb\n", err: "error: nobody here is called bobb. Did you mean bob?\n", did: "close"},
+		{name: "block elsewhere", in: "block eve@evil.org\n", out: "eve@evil.org is blocked\n", did: "block eve@evil.org, close"},
+		{name: "unblock", in: "unblock bob\n", err: "error: bob is not blocked\n", did: "close"},
+		{name: "wrong words", in: "message bob\nblock\nwhoelse now\nwhoelsesince soon\nmesage bob hi\nlogout\n", did: "close",
 			err: "error: message needs a user and a text, for example: message bob hi\nerror: block needs one user, for example: block bob\n" +
 				"error: whoelse stands alone: nothing else belongs to it\nerror: whoelsesince needs a number of seconds, for example: whoelsesince 3600\n" +
 				"error: no command \"mesage\". Did you mean: message bob hi\n"},
-		{name: "long", in: strings.Repeat("x", maxLine+10) + "\nmessage bob hi", err: "error: a line is longer than 1048576 bytes: not sent\n", did: "message bob@localhost hi, ping close"},
+		{name: "long text", in: "message bob " + strings.Repeat("x", maxText+1) + "\nmessage bob hi", err: "error: not sent to bob: the text is too long for one message\n", did: "message bob@localhost hi, close"},
+		{name: "long", in: strings.Repeat("x", maxLine+10) + "\nmessage bob hi", err: "error: a line is longer than 1048576 bytes: not sent\n", did: "message bob@localhost hi, close"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := &fakeServer{session: newFakeSession()}
@@ -76,15 +77,8 @@ func TestPipe(t *testing.T) {
 	}
 }
 
-// doings are what a session did, of its pings only the last one, which comes before its end.
-func doings(s *fakeSession) string {
-	all := s.all()
-	did := slices.DeleteFunc(slices.Clone(all), func(d string) bool { return d == "ping" })
-	if n := len(all); n > 1 && all[n-2] == "ping" {
-		did[len(did)-1] = "ping close"
-	}
-	return strings.Join(did, ", ")
-}
+// doings are what a session did.
+func doings(s *fakeSession) string { return strings.Join(s.all(), ", ") }
 
 func TestPipeEvents(t *testing.T) {
 	f := &fakeServer{session: newFakeSession()}

@@ -48,6 +48,12 @@ func (v says) event(e client.Event) (said, bool) {
 		return said{v.clock(at), name + ": " + Clean(e.Body)}, true
 	case client.Bounce:
 		return plain("%s", v.d.bounced(e)), true
+	case client.CaughtUp:
+		text := number(e.Messages, "message") + " from meanwhile fetched."
+		if e.More {
+			text += " There were more: those between these and now stay on the server."
+		}
+		return said{v.clock(v.now()), text}, e.Messages > 0 || e.More
 	case client.Presence:
 		switch {
 		case !e.News:
@@ -153,13 +159,3 @@ func (v says) ended(e *client.End, draft string) []said {
 
 // comeBack is what a person can do without a session.
 const comeBack = "Enter = sign in again, q = quit"
-
-// unsure tells of letters whose fate is not known.
-func (v says) unsure(list []letter) []said {
-	var out []said
-	for _, l := range list {
-		first, _, _ := strings.Cut(Clean(l.text), "\n")
-		out = append(out, plain("to %s (not confirmed, it may not have arrived): %s", OneLine(l.to), width{}.method.Truncate(first, 60, "…")))
-	}
-	return out
-}

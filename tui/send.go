@@ -51,7 +51,7 @@ func (a *app) send(ctx context.Context, to, text string) *Failure {
 	}
 	id := s.NewID()
 	if err = s.Message(address, id, text); err == nil {
-		err = s.Ping(ctx) // answered when the message is stored, or was refused
+		err = s.Settle(ctx) // until the message is stored, or was refused
 	}
 	if err != nil {
 		return a.explain(err, a.User)

@@ -251,7 +251,7 @@ func TestSend(t *testing.T) {
 		if code(err) != c.code || err != nil && err.Error() != c.says || out.Len() > 0 {
 			t.Errorf("to %s: exit %d %v, out %q", c.to, code(err), err, out)
 		}
-		if did := doings(f.session); c.code == 0 && did != "message bob@localhost hi, ping close" {
+		if did := doings(f.session); c.code == 0 && did != "message bob@localhost hi, close" {
 			t.Errorf("did %s", did)
 		}
 	}

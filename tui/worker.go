@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"parley/client"
-	"parley/xmpp/jid"
 	"parley/xmpp/words"
 )
 
@@ -14,10 +13,7 @@ type job struct {
 	kind    jobKind
 	command words.Line
 
-	// of a message
-	to     jid.JID
-	letter letter // its id and number are given when it is the worker's turn
-	waited bool   // for a connection, which was said
+	letter letter // of a message
 }
 
 type jobKind uint8
@@ -43,27 +39,21 @@ type (
 		result result
 		err    error
 	}
-	confirmed struct{ n int }     // letters up to the nth are safe
-	left      struct{ err error } // after jobLeave; nil: everything that was sent is safe
+	left struct{} // after jobLeave
 )
 
 // worker owns the session of line mode and does the jobs.
 type worker struct {
-	a     *app
-	cfg   client.Config
-	s     Session
-	fence *fence
-	jobs  chan job
-	send  func(any)
+	a    *app
+	cfg  client.Config
+	s    Session
+	jobs chan job
+	send func(any)
 }
 
 // run does jobs until there are no more. What waits for the server is given up when ctx ends; the goodbye is said anyway.
 func (w *worker) run(ctx context.Context) {
-	w.watch(w.s)
-	defer func() {
-		leave(w.s)
-		w.fence.wait()
-	}()
+	defer func() { leave(w.s) }()
 	for j := range w.jobs {
 		switch j.kind {
 		case jobStart:
@@ -73,35 +63,23 @@ func (w *worker) run(ctx context.Context) {
 		case jobPresence:
 			w.send(carried{job: j, err: w.s.Presence()})
 		case jobMessage:
-			err := w.s.Message(j.to, j.letter.id, j.letter.text)
-			if err == nil {
-				w.fence.sent(j.letter.n)
-			}
-			w.send(carried{job: j, err: err})
+			w.send(carried{job: j, err: w.s.Message(j.letter.to, j.letter.id, j.letter.text)})
 		case jobCommand:
 			r, err := desk{w.s}.do(ctx, j.command)
 			w.send(carried{job: j, result: r, err: err})
 		case jobLeave:
-			w.send(left{w.goodbye(ctx)})
+			w.goodbye(ctx)
+			w.send(left{})
 		}
 	}
 }
 
-// watch takes a session over.
-func (w *worker) watch(s Session) {
-	w.s = s
-	w.fence = newFence(s, func(n int) { w.send(confirmed{n}) })
-}
-
-// goodbye leaves once everything is safe, or after a while.
-func (w *worker) goodbye(ctx context.Context) error {
-	defer leave(w.s)
-	if end := w.s.End(); end != nil {
-		return end
-	}
+// goodbye leaves once everything is accepted, or after a while.
+func (w *worker) goodbye(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
 	defer cancel()
-	return w.s.Ping(ctx)
+	_ = w.s.Settle(ctx) // what comes of it is told as events
+	leave(w.s)
 }
 
 func (w *worker) start(ctx context.Context) started {
@@ -114,11 +92,10 @@ func (w *worker) start(ctx context.Context) started {
 
 func (w *worker) dial(ctx context.Context) started {
 	leave(w.s)
-	w.fence.wait()
-	s, err := w.a.Dial(ctx, w.cfg)
+	s, err := w.a.Dial(ctx, goOn(w.cfg, w.s))
 	if err != nil {
 		return started{s: w.s, err: err}
 	}
-	w.watch(s)
+	w.s = s
 	return w.start(ctx)
 }

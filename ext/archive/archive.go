@@ -73,7 +73,7 @@ func (a *Archive) Extension() im.Extension {
 	}
 	if a.opts.Always {
 		x.Specs = append(x.Specs, "XEP-0059 1.0", "XEP-0297 1.0", "XEP-0313 1.1.3", "XEP-0424 0.5.0", "XEP-0441 0.2.0")
-		x.Features = append(x.Features, NSRetract)
+		x.Features = append(x.Features, NS, NSExtended, NSRetract) // Profanity looks for the archive at the server only
 		x.Account = append(x.Account, NS, NSExtended, NSRetract, NSRetract+"#tombstone")
 		x.Answers = a.answers()
 		x.Before = a.retract

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -20,6 +22,12 @@ func TestMain(m *testing.M) { proc.Main(m) }
 
 func long() bool { return os.Getenv("PARLEY_LONG") != "" }
 
+// raced tells whether the race detector is on, with which everything takes more memory.
+func raced() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
+
 // child is the server.
 type child struct{ *proc.Child }
 
@@ -28,7 +36,7 @@ type child struct{ *proc.Child }
 func start(t *testing.T, accounts ...string) *child {
 	t.Helper()
 	dir := t.TempDir()
-	proc.Prepare(t, dir, accounts...)
+	proc.Prepare(t, dir, append(proc.Names(), accounts...)...)
 	return &child{proc.Start(t, dir, proc.Options{Settings: []string{"contacts=roster", "log.level=debug"}})}
 }
 

@@ -25,7 +25,9 @@ func Archive(t testing.TB, c *imtest.Client) (bodies []string) {
 			if el.Name.Local == "message" {
 				if r := el.Child(nsMAM, "result"); r != nil {
 					m := r.First().Child(stanza.NSClient, "message")
-					bodies = append(bodies, m.Child(stanza.NSClient, "body").Text())
+					if b := m.Child(stanza.NSClient, "body"); b != nil { // the rest are receipts
+						bodies = append(bodies, b.Text())
+					}
 				}
 				continue
 			}

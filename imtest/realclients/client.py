@@ -2,6 +2,7 @@
 import asyncio
 import logging
 import ssl
+import sys
 import xml.etree.ElementTree as ET
 
 import slixmpp
@@ -53,7 +54,7 @@ class Client(slixmpp.ClientXMPP):
 
     def __init__(self, world, name, password, resource, mechanism=None):
         super().__init__('%s@%s/%s' % (name, world.domain, resource), password, sasl_mech=mechanism)
-        self.world, self.name = world, name
+        self.world, self.name, self.endpoint = world, name, (world.host, world.port)
         self.received, self.wire = [], []
         self.failures, self.stream_errors = [], []
         self.offered = set()
@@ -106,7 +107,7 @@ class Client(slixmpp.ClientXMPP):
 
     async def sign_in(self, timeout=15):
         """Connects over STARTTLS and signs in; returns when a session exists."""
-        self.connect((self.world.host, self.world.port))
+        self.connect(self.endpoint)
         await self.wait_until('session_start', timeout)
         self.offered = set(self['feature_mechanisms'].mech_list)
 
@@ -199,6 +200,12 @@ class World:
         c.send_presence()
         await c.settle()
         return c
+
+    async def ask(self, what):
+        """Has the server stop, killed, or started again, by whoever runs this script; returns when that is done."""
+        print('server', what, flush=True)
+        answer = await asyncio.get_event_loop().run_in_executor(None, sys.stdin.readline)
+        must(answer == 'done\n', 'server %s: %r', what, answer)
 
     def mark(self):
         """Starts a new section for wire, and lets every client forget what it has received."""

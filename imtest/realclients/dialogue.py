@@ -2,6 +2,7 @@
 
     ok NAME
     not ok NAME: why
+    server WORD: whoever runs it is to do that with the server, and answers "done" on standard input
     # anything else
 
 Every check runs, also after a failed one; the exit code is the number of failed ones, at most 100. What went over the

@@ -7,11 +7,14 @@ import (
 	"parley/imtest"
 )
 
-// profanity is Debian's terminal client, signed in.
-func profanity(t *testing.T, s *serverProcess, name string) *screen {
+// profanity is Debian's terminal client, signed in after some commands.
+func profanity(t *testing.T, s *serverProcess, name string, commands ...string) *screen {
 	t.Helper()
-	p := openScreen(t, "profanity")
+	p := openScreen(t, "profanity", "-l", "DEBUG")
 	p.shows("Type '/help'")
+	for _, c := range commands {
+		p.enter(c)
+	}
 	p.enter(fmt.Sprintf("/connect %s@localhost server 127.0.0.1 port %s tls trust", name, s.port))
 	p.shows("Enter password")
 	p.enter(password)

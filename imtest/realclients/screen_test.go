@@ -5,7 +5,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -16,19 +18,20 @@ import (
 type screen struct {
 	t      *testing.T
 	socket string // of a tmux of our own
+	home   string // of the program
 }
 
 // patience is how long a screen may take to show something.
 const patience = 20 * time.Second
 
-// openScreen runs a shell command in a terminal of 120 by 50, with a home of its own.
-func openScreen(t *testing.T, command string) *screen {
+// openScreen runs a program in a terminal of 120 by 50, with a home of its own.
+func openScreen(t *testing.T, command ...string) *screen {
 	t.Helper()
 	imtest.Need(t, "tmux")
 	dir := t.TempDir()
-	s := &screen{t: t, socket: filepath.Join(dir, "tmux")}
+	s := &screen{t: t, socket: filepath.Join(dir, "tmux"), home: dir}
 	environment := []string{"env", "HOME=" + dir, "XDG_CONFIG_HOME=" + dir, "XDG_DATA_HOME=" + dir, "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "TERM=xterm"}
-	s.tmux(append([]string{"new-session", "-d", "-x", "120", "-y", "50", "--"}, append(environment, command)...)...)
+	s.tmux(append([]string{"new-session", "-d", "-x", "120", "-y", "50", "--"}, append(environment, command...)...)...)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
@@ -74,6 +77,26 @@ func (s *screen) shows(texts ...string) {
 		}
 	}
 	s.t.Fatalf("the screen does not show %q:\n%s", texts, picture)
+}
+
+// once fails unless the text is on the screen once.
+func (s *screen) once(text string) {
+	s.t.Helper()
+	if picture := s.tmux("capture-pane", "-p"); strings.Count(picture, text) != 1 {
+		s.t.Errorf("the screen does not show %q once:\n%s", text, picture)
+	}
+}
+
+// signal sends the program a signal.
+func (s *screen) signal(sig syscall.Signal) {
+	s.t.Helper()
+	pid, err := strconv.Atoi(strings.TrimSpace(s.tmux("display-message", "-p", "#{pane_pid}")))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, sig); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // lacks fails when the text is on the screen now.

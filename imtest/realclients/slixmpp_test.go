@@ -38,6 +38,13 @@ func TestSlixmppAdmin(t *testing.T) {
 	runChecks(t, s, "administration")
 }
 
+// TestSlixmppManagement cuts the connections of slixmpp, restarts the server and kills it: with stream management
+// (XEP-0198), nothing is lost and nobody hears of it.
+func TestSlixmppManagement(t *testing.T) {
+	imtest.Need(t, "python3-slixmpp")
+	runChecks(t, startServer(t, buildParley(t)), "management")
+}
+
 // runChecks runs the checks of a module against a server, and stops it.
 func runChecks(t *testing.T, s *serverProcess, module string) {
 	t.Helper()
@@ -46,12 +53,27 @@ func runChecks(t *testing.T, s *serverProcess, module string) {
 	script := exec.CommandContext(ctx, "/usr/bin/python3", "-B", "dialogue.py",
 		"--port", s.port, "--domain", "localhost", "--block", fmt.Sprint(blockDuration), "--checks", module)
 	script.Env = append(os.Environ(), "PARLEY_TEST_PASSWORD="+password, "PYTHONIOENCODING=utf-8")
-	var stdout, stderr bytes.Buffer
-	script.Stdout, script.Stderr = &stdout, &stderr
-	err := script.Run()
+	var stderr bytes.Buffer
+	script.Stderr = &stderr
+	asks, err := script.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers, err := script.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := script.Start(); err != nil {
+		t.Fatal(err)
+	}
 
 	checks, failures := 0, 0
-	for lines := bufio.NewScanner(&stdout); lines.Scan(); {
+	for lines := bufio.NewScanner(asks); lines.Scan(); {
+		if what, ok := strings.CutPrefix(lines.Text(), "server "); ok {
+			s.obey(t, what)
+			fmt.Fprintln(answers, "done")
+			continue
+		}
 		name, why, ok := parseCheck(lines.Text())
 		if name == "" {
 			continue
@@ -66,6 +88,7 @@ func runChecks(t *testing.T, s *serverProcess, module string) {
 			}
 		})
 	}
+	err = script.Wait()
 	if checks == 0 {
 		t.Error("the script made no check")
 	}
@@ -108,6 +131,7 @@ func buildParley(t *testing.T) string {
 
 // serverProcess is a running server with the accounts alice, bob, carol and dave.
 type serverProcess struct {
+	args   []string
 	cmd    *exec.Cmd
 	dir    string // its data
 	port   string
@@ -124,24 +148,48 @@ func startServer(t *testing.T, binary string, flags ...string) *serverProcess {
 	for _, name := range []string{"alice", "bob"} {
 		addUser(t, binary, dir, name, env)
 	}
-	s := &serverProcess{dir: dir, port: ports[0], exited: make(chan error, 1), output: &lockedBuffer{}}
 	args := []string{"server", ports[0], fmt.Sprint(blockDuration), "0", "--data", dir, "--tls-port", ports[1]}
-	s.cmd = exec.Command(binary, append(args, flags...)...)
+	s := &serverProcess{args: append(args, flags...), dir: dir, port: ports[0], output: &lockedBuffer{}}
+	s.run(t, binary, env)
+	t.Cleanup(func() {
+		s.cmd.Process.Kill()
+		<-s.exited
+	})
+	for _, name := range []string{"carol", "dave"} {
+		addUser(t, binary, dir, name, env)
+	}
+	return s
+}
+
+// run starts the process and returns when it accepts connections.
+func (s *serverProcess) run(t *testing.T, binary string, env []string) {
+	t.Helper()
+	s.cmd = exec.Command(binary, s.args...)
 	s.cmd.Env = env
 	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output
 	if err := s.cmd.Start(); err != nil {
 		t.Fatalf("start the server: %v", err)
 	}
-	go func() { s.exited <- s.cmd.Wait() }()
-	t.Cleanup(func() {
-		s.cmd.Process.Kill()
-		<-s.exited
-	})
+	cmd, exited := s.cmd, make(chan error, 1)
+	s.exited = exited
+	go func() { exited <- cmd.Wait() }()
 	s.awaitListener(t)
-	for _, name := range []string{"carol", "dave"} {
-		addUser(t, binary, dir, name, env)
+}
+
+// obey does what a script asks for: "stop", "kill" (SIGKILL), or "start" after one of them.
+func (s *serverProcess) obey(t *testing.T, what string) {
+	t.Helper()
+	switch what {
+	case "stop":
+		s.stop(t)
+	case "kill":
+		s.cmd.Process.Kill()
+		s.exited <- <-s.exited
+	case "start":
+		s.run(t, s.cmd.Path, s.cmd.Env)
+	default:
+		t.Errorf("the script asks the server to %q", what)
 	}
-	return s
 }
 
 // awaitListener returns when the server accepts connections.

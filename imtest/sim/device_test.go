@@ -123,6 +123,7 @@ func (d *device) rest() {
 			return
 		}
 		s.drop()
+		d.idle(1000)
 	}
 	d.w.refute("%s has not come to rest within %v", d.name(), patience)
 }

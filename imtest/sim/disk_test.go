@@ -28,9 +28,6 @@ type disk struct {
 	slow time.Time     // guarded by mu: until then reads take their time
 	hang time.Duration // guarded by mu: how long the next commit takes in addition
 	fail bool          // guarded by mu: the next commit fails for good
-
-	// lies makes Commit return before anything is kept, so that a crash takes it back: a disk that ignores fsync. Fixed.
-	lies bool
 }
 
 // newDisk is a disk that holds what these batches left.
@@ -79,7 +76,6 @@ type mount struct {
 	r      *rand.Rand // guarded by mu
 	dead   bool       // guarded by mu
 	failed time.Time  // guarded by mu: when a commit failed for good
-	held   []store.Op // guarded by mu: what a lying disk has not kept yet
 }
 
 func (d *disk) mount(r *rand.Rand) *mount { return &mount{disk: d, r: r, off: make(chan struct{})} }
@@ -150,10 +146,6 @@ func (m *mount) write(ops []store.Op, fail bool) error {
 	case fail && m.r.IntN(2) == 0:
 		m.failed = time.Now()
 		return errIO
-	case m.lies:
-		before := m.held
-		m.held = clone(ops)
-		ops = before
 	}
 	if err := m.Engine.Commit(ops); err != nil {
 		return err

@@ -71,7 +71,6 @@ func simulate(t *testing.T, seed uint64, b base, p plan) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.lies = p.lies
 	p.log = slog.New(slog.DiscardHandler)
 	if os.Getenv("PARLEY_SEED") != "" {
 		p.trace = true
@@ -89,19 +88,14 @@ func simulate(t *testing.T, seed uint64, b base, p plan) *world {
 	return w
 }
 
-// TestSeedsSeeLoss proves that TestSeeds can fail: of a server that shows what is not yet on its disk, and of a disk that
-// says it has kept what it has not, some crash tells.
+// TestSeedsSeeLoss proves that TestSeeds can fail: of a server that shows what is not yet on its disk, some crash tells.
 func TestSeedsSeeLoss(t *testing.T) {
 	b := prepare(t)
-	for name, p := range map[string]plan{"unheld": {unheld: true}, "a disk that lies": {lies: true}} {
-		t.Run(name, func(t *testing.T) {
-			for seed := range uint64(20) {
-				if w := simulate(t, seed, b, p); len(w.wrong) > 0 {
-					t.Logf("seed %d: %d violations, for example: %s", seed, len(w.wrong), w.wrong[0])
-					return
-				}
-			}
-			t.Fatal("20 seeds, and nothing was lost")
-		})
+	for seed := range uint64(20) {
+		if w := simulate(t, seed, b, plan{unheld: true}); len(w.wrong) > 0 {
+			t.Logf("seed %d: %d violations, for example: %s", seed, len(w.wrong), w.wrong[0])
+			return
+		}
 	}
+	t.Fatal("20 seeds, and nothing was lost")
 }

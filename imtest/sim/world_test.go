@@ -28,7 +28,6 @@ var people = []string{"alice", "bob", "carol", "dave"}
 // plan says what is not as it should be; the zero value is a world whose promises have to hold.
 type plan struct {
 	unheld bool // the server shows what is not yet on the disk
-	lies   bool // the disk says that it has kept what it has not
 	log    *slog.Logger
 	trace  bool // the story has every message
 }
@@ -338,7 +337,7 @@ func (w *world) event(r *rand.Rand) {
 
 // live is a whole seed.
 func (w *world) live(seed uint64) {
-	w.end = time.Now().Add(90 * time.Second)
+	w.end = time.Now().Add(time.Minute)
 	w.messages = map[string]*message{}
 	w.resume = []int{5, 20, 600, 600}[seed%4]
 	w.devices = devices(w, seed)
