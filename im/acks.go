@@ -1,6 +1,7 @@
 package im
 
 import (
+	"slices"
 	"strconv"
 
 	"parley/store"
@@ -20,6 +21,7 @@ type what struct {
 	id      store.ID // its place in the account's Log, 0: it is not there
 	moves   bool     // once it is delivered, the account's cursor moves up to id
 	message bool     // it must not be lost, even if it is not in the Log
+	refusal bool     // it tells the client that a message of its own was not taken
 	plain   bool     // it is no stanza, and is not counted
 }
 
@@ -95,6 +97,12 @@ func (k *acks) thinOut() {
 		c.n = 0
 	}
 	k.kept, k.thin, k.thinned = k.kept[:to], to, len(k.sent)
+}
+
+// refused tells whether the client has yet to acknowledge that a message was not taken.
+func (k *acks) refused() bool {
+	is := func(c piece) bool { return c.refusal }
+	return slices.ContainsFunc(k.sent, is) || slices.ContainsFunc(k.queued, is)
 }
 
 // hopeless tells that the client acknowledges nothing.

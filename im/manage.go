@@ -94,7 +94,6 @@ func (s *Session) Handled(ctx context.Context) error {
 	if !stale && (s.number == 0 || !s.erred) {
 		return nil
 	}
-	s.erred = false
 	err := s.account.withTurn(ctx, func(j store.Journey) (err error) {
 		if stale {
 			err = s.account.save(j)
@@ -105,6 +104,7 @@ func (s *Session) Handled(ctx context.Context) error {
 		s.stale.Store(stale)
 		return nil
 	}
+	s.erred = false
 	return err
 }
 

@@ -180,7 +180,7 @@ func (s *Session) refuse(st *stanza.Stanza, err error) {
 // replyError is Reply with an error that answers a message, which must not be lost.
 func (s *Session) replyError(st *stanza.Stanza) {
 	s.erred = true
-	s.send(st, s.jid, s.srv.store.Mark(), what{message: st.Kind == stanza.Message}, true)
+	s.send(st, s.jid, s.srv.store.Mark(), what{message: st.Kind == stanza.Message, refusal: st.Kind == stanza.Message}, true)
 }
 
 // refusal is the error that answers the session's own stanza, nil when there must be none.

@@ -132,16 +132,20 @@ func (s *Session) record() sessionRecord {
 	return r
 }
 
-// bury remembers how far a session got that has ended, and takes it out of what is kept. The caller holds a.mu.
+// bury remembers how far a session got that has ended, and takes it out of what is kept. Of one whose client may not know
+// that a message was refused, nothing is remembered, so that it sends all again that it is not sure of. The caller holds
+// a.mu.
 func (a *Account) bury(j store.Journey, s *Session) error {
 	s.out.mu.Lock()
-	h := s.in(false)
+	h, refused := s.in(false), s.out.acks.refused()
 	s.out.mu.Unlock()
 	a.ended = slices.DeleteFunc(slices.Clone(a.ended), func(e endedSession) bool { return time.Since(e.Time) >= endedTime })
 	if n := len(a.ended); n >= maxEnded {
 		a.ended = a.ended[n-maxEnded+1:]
 	}
-	a.ended = append(a.ended, endedSession{s.id, h, time.Now()})
+	if !refused {
+		a.ended = append(a.ended, endedSession{s.id, h, time.Now()})
+	}
 	if !j.Valid() || !a.exists() {
 		return nil
 	}

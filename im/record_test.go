@@ -112,7 +112,7 @@ func (s *Session) written(t *testing.T) standing {
 // TestStandingIsKept: what is written of how far a session is, is read as it was.
 func TestStandingIsKept(t *testing.T) {
 	want := standing{at: 9, in: 1<<32 - 1, out: 7, cursor: 8, exact: true, sent: []piece{
-		{what{id: 5, moves: true, message: true}, 0}, {what{}, 3}, {what{id: 4, message: true}, 0}, {what{message: true}, 2}, {what{id: 900}, 0},
+		{what{id: 5, moves: true, message: true}, 0}, {what{}, 3}, {what{id: 4, message: true}, 0}, {what{message: true, refusal: true}, 2}, {what{id: 900}, 0},
 	}, bytes: []byte("abcde")}
 	p := want.append(nil)
 	got, err := readStanding(p)

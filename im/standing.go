@@ -157,6 +157,7 @@ func (a *Account) withTurn(ctx context.Context, f func(store.Journey) error) err
 const (
 	flagMoves = 1 << iota
 	flagMessage
+	flagRefusal
 )
 
 // append is the standing as it is kept: numbers of variable length, places in the Log as differences.
@@ -176,6 +177,9 @@ func (st *standing) append(p []byte) []byte {
 		}
 		if c.message {
 			flags |= flagMessage
+		}
+		if c.refusal {
+			flags |= flagRefusal
 		}
 		p = append(p, flags)
 		if p = binary.AppendVarint(p, int64(c.id)-int64(last)); c.id != 0 {
@@ -209,7 +213,7 @@ func readStanding(p []byte) (st standing, err error) {
 		if len(p) == 0 {
 			return st, errStanding
 		}
-		c := piece{what: what{moves: p[0]&flagMoves != 0, message: p[0]&flagMessage != 0}}
+		c := piece{what: what{moves: p[0]&flagMoves != 0, message: p[0]&flagMessage != 0, refusal: p[0]&flagRefusal != 0}}
 		diff, size := binary.Varint(p[1:])
 		if size <= 0 {
 			return st, errStanding

@@ -36,7 +36,7 @@ type child struct{ *proc.Child }
 func start(t *testing.T, accounts ...string) *child {
 	t.Helper()
 	dir := t.TempDir()
-	proc.Prepare(t, dir, append(proc.Names(), accounts...)...)
+	proc.Prepare(t, dir, accounts...)
 	return &child{proc.Start(t, dir, proc.Options{Settings: []string{"contacts=roster", "log.level=debug"}})}
 }
 

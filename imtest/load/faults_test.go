@@ -24,14 +24,17 @@ type setup struct {
 	server imtest.Options
 	load   load.Options
 	crash  bool // after everybody has talked, the server is lost with what is not on disk
+	settle bool // when all that it has shown was received
 }
 
 // run is a short run of the load, and what the checker finds in its history.
 func run(t *testing.T, x setup) []history.Violation {
 	t.Helper()
 	x.server.Engine = x.engine
+	first := imtest.Start(t, imtest.Options{Engine: x.engine.Engine}) // a server without faults makes the accounts
+	first.Account(load.Accounts(x.load.Pairs)...)
+	first.Stop()
 	server := imtest.Start(t, x.server)
-	server.Account(load.Accounts(x.load.Pairs)...)
 	var at atomic.Pointer[imtest.Server]
 	at.Store(server)
 	x.load.Password = imtest.Password
@@ -43,6 +46,11 @@ func run(t *testing.T, x setup) []history.Violation {
 	defer g.Close()
 	if err := g.Talk(ctx, nil); err != nil {
 		t.Fatal(err)
+	}
+	if x.settle {
+		if err := g.Settle(ctx); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if x.crash {
 		gone := x.engine.crash()
@@ -82,7 +90,7 @@ type fault struct {
 func faults() []fault {
 	return []fault{
 		{"ack before commit", history.P1, func(x *setup) {
-			x.engine.slow, x.crash, x.server.Store = 20*time.Millisecond, true, store.Options{Unheld: true}
+			x.engine.slow, x.crash, x.settle, x.server.Store = 100*time.Millisecond, true, true, store.Options{Unheld: true}
 		}},
 		{"a message is dropped", history.P9, func(x *setup) {
 			x.first(im.Extension{Sending: onMessages(func(*im.Delivery) error { return im.ErrDrop })})

@@ -19,8 +19,9 @@ import (
 // faulty is an engine that errs on purpose. A crash is: nothing is written any more, and nobody hears of it.
 type faulty struct {
 	store.Engine
-	slow time.Duration                                         // each Commit takes so long
 	page func(q store.Query, page []store.Entry) []store.Entry // nil: as it is
+
+	slow time.Duration // each Commit takes so long
 
 	mu      sync.Mutex
 	crashed bool          // guarded by mu

@@ -36,12 +36,9 @@ func Names() (names []string) {
 	return append(names, Absent)
 }
 
-// Prepare makes a data directory with these accounts; none: those of Names.
-func Prepare(t testing.TB, dir string, names ...string) {
+// Prepare makes a data directory with the accounts, and more.
+func Prepare(t testing.TB, dir string, more ...string) {
 	t.Helper()
-	if len(names) == 0 {
-		names = Names()
-	}
 	Within(t, dir, func(ctx context.Context, st *store.Store) {
 		if _, err := server.RecordDomain(ctx, st, config.Default()); err != nil {
 			t.Fatal(err)
@@ -50,7 +47,7 @@ func Prepare(t testing.TB, dir string, names ...string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range names {
+		for _, name := range append(Names(), more...) {
 			if _, err := a.Add(ctx, name, Password); err != nil {
 				t.Fatal(err)
 			}

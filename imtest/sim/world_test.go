@@ -243,7 +243,7 @@ func (w *world) stopServer(n *run, calm bool) {
 	if calm && (n.err != nil && !broke || time.Since(began) > orderly) {
 		w.refute("the server needed %v to stop in order: %v", time.Since(began), n.err)
 	}
-	if n.err != nil {
+	if n.err != nil || w.disk.wasFull(began, time.Now()) { // how far everybody was could not be written down
 		w.mu.Lock()
 		w.crashes++
 		w.mu.Unlock()
@@ -337,7 +337,7 @@ func (w *world) event(r *rand.Rand) {
 
 // live is a whole seed.
 func (w *world) live(seed uint64) {
-	w.end = time.Now().Add(time.Minute)
+	w.end = time.Now().Add(40 * time.Second)
 	w.messages = map[string]*message{}
 	w.resume = []int{5, 20, 600, 600}[seed%4]
 	w.devices = devices(w, seed)
