@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,6 +21,12 @@ import (
 func TestMain(m *testing.M) { proc.Main(m) }
 
 func long() bool { return os.Getenv("PARLEY_LONG") != "" }
+
+// raced tells whether the race detector is on, with which everything takes more memory.
+func raced() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
 
 // child is the server.
 type child struct{ *proc.Child }
