@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -138,7 +137,7 @@ func TestKillResume(t *testing.T) {
 }
 
 // TestKillResumeSeesLoss proves that TestKillResume can fail: a server that counts before its disk has taken loses what
-// it counted, and more is found than that one sentence broken.
+// it counted, or shows under another id what it had shown before.
 func TestKillResumeSeesLoss(t *testing.T) {
 	b := newBench(t, load.Options{Seed: 1, Pairs: 2, Devices: 2, Rounds: 1 << 30, Burst: 20, Pause: 50 * time.Millisecond, Patience: 2 * time.Second}, true)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -147,8 +146,8 @@ func TestKillResumeSeesLoss(t *testing.T) {
 		t.Log(err) // after a loss, not even the end is certain
 	}
 	found := history.Check(b.rec.Events())
-	if !slices.ContainsFunc(found, func(v history.Violation) bool { return v.Sentence == history.P1 }) {
-		t.Fatalf("3 kills of a server that does not wait for the disk, and nothing was lost: %v", found)
+	if len(found) == 0 {
+		t.Fatal("3 kills of a server that does not wait for the disk, and no sentence is broken")
 	}
 	t.Logf("%d violations, for example %v", len(found), found[0])
 }
