@@ -195,7 +195,12 @@ func TestSupervisor(t *testing.T) {
 	if got, _ := b.hears(); !strings.HasPrefix(got, ready) {
 		t.Errorf("after a restart: hears %q, want %q", got, ready)
 	}
-	s.stop()
+	stopped := make(chan struct{})
+	go func() { // a socket that nobody reads holds few words, and signs of life go on
+		defer close(stopped)
+		s.stop()
+	}()
+	defer func() { <-stopped }()
 	if got, _ := b.hears(); got != "STOPPING=1\nSTATUS=stopping: clients are told" {
 		t.Errorf("hears %q", got)
 	}
