@@ -40,11 +40,8 @@ func (s *Session) Manage(ctx context.Context, resume bool) error {
 	s.out.manage()
 	if resume {
 		s.id, s.number = rand.Text(), a.newNumber()
-		err := a.save(j)
-		if err == nil {
-			err = s.write(j, false)
-		}
-		if err != nil {
+		s.stale.Store(true)
+		if err := s.write(j, false); err != nil {
 			s.id, s.number = "", 0
 			if !errors.Is(err, store.ErrFull) {
 				return err
@@ -90,18 +87,11 @@ func (a *Account) newNumber() uint32 {
 // written down with the count: a later one, which an entry of the Log tells, covers it.
 func (s *Session) Handled(ctx context.Context) error {
 	defer s.handled.Add(1)
-	stale := s.number != 0 && s.stale.Swap(false)
-	if !stale && (s.number == 0 || !s.erred) {
+	if s.number == 0 || !s.stale.Load() && !s.erred {
 		return nil
 	}
-	err := s.account.withTurn(ctx, func(j store.Journey) (err error) {
-		if stale {
-			err = s.account.save(j)
-		}
-		return errors.Join(err, s.write(j, true))
-	})
+	err := s.account.withTurn(ctx, func(j store.Journey) error { return s.write(j, true) })
 	if errors.Is(err, store.ErrFull) {
-		s.stale.Store(stale)
 		return nil
 	}
 	s.erred = false

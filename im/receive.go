@@ -119,6 +119,9 @@ func (v *Server) carry(ctx context.Context, s *Session, j store.Journey, st *sta
 	if st.To.IsZero() { // RFC 6120 §10.3.1: to the sender's own account
 		st = st.Addressed(st.From, s.account.jid)
 	}
+	if s.number != 0 && s.stale.Load() { // the disk was full: an entry that counts must not be newer than that
+		s.account.turnDo(func() { _ = s.refresh(j) }) // an error is one for the entry as well
+	}
 	kept := v.store.Log.Appends()
 	first, more, left, err := s.account.send(ctx, s, j, st)
 	if err != nil {

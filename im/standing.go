@@ -128,6 +128,9 @@ func (s *Session) write(j store.Journey, ahead bool) error {
 	if !a.exists() || s.closed {
 		return nil
 	}
+	if err := s.refresh(j); err != nil { // what is counted has changed what the record says
+		return err
+	}
 	st, m := s.standing(ahead)
 	if err := a.srv.store.KV.Set(j, a.owner, standingKey(s.number), st.append(nil)); err != nil {
 		return fmt.Errorf("im: write down how far a session is: %w", err)
@@ -137,6 +140,18 @@ func (s *Session) write(j store.Journey, ahead bool) error {
 	s.out.acks.count(j.Mark(), s.srv.store.Durable(), st.in)
 	s.out.mu.Unlock()
 	return nil
+}
+
+// refresh writes the record of the account's sessions if it is older than the session. The caller holds account.mu.
+func (s *Session) refresh(j store.Journey) error {
+	if !s.stale.Swap(false) {
+		return nil
+	}
+	err := s.account.save(j)
+	if err != nil {
+		s.stale.Store(true)
+	}
+	return err
 }
 
 // writeNow is write in a journey of its own.
