@@ -28,7 +28,8 @@ type what struct {
 // piece is one stanza of a session with stream management.
 type piece struct {
 	what
-	n int // bytes; of one that was written: 0 when they are not kept
+	n     int  // bytes; of one that was written: 0 when they are not kept
+	waits bool // in a standing: it was not sent yet
 }
 
 // count says how many of the client's stanzas rest on a batch.

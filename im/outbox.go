@@ -45,7 +45,7 @@ func (o *outbox) append(mark store.Mark, w what, own bool, render func([]byte) [
 	}
 	o.buf = buf
 	if o.acks != nil {
-		o.acks.queued = append(o.acks.queued, piece{w, len(buf) - before})
+		o.acks.queued = append(o.acks.queued, piece{what: w, n: len(buf) - before})
 		if w.plain {
 			o.acks.opening++
 		}
@@ -247,7 +247,7 @@ func (o *outbox) manage() {
 	o.acks = new(acks)
 	from := 0
 	for _, h := range o.holds { // a writer takes as many of them as are durable
-		o.acks.queued = append(o.acks.queued, piece{what{plain: true}, h.end - from})
+		o.acks.queued = append(o.acks.queued, piece{what: what{plain: true}, n: h.end - from})
 		from = h.end
 	}
 	o.acks.opening = len(o.holds)

@@ -321,9 +321,23 @@ func (a *Account) revive(ctx context.Context, r *sessionRecord) (*Session, stand
 		}
 	}
 	s.handled.Store(st.in)
-	s.out.acks = &acks{
-		acked: st.out, unknown: !st.exact, safe: st.in, sent: st.sent, kept: st.bytes, thinned: len(st.sent), thin: len(st.bytes),
+	k := &acks{acked: st.out, unknown: !st.exact, safe: st.in}
+	bytes := st.bytes
+	for _, c := range st.sent {
+		p := bytes[:c.n]
+		bytes = bytes[c.n:]
+		if c.waits {
+			c.waits = false
+			k.queued, s.out.buf = append(k.queued, c), append(s.out.buf, p...)
+		} else {
+			k.sent, k.kept = append(k.sent, c), append(k.kept, p...)
+		}
 	}
+	k.thinned, k.thin = len(k.sent), len(k.kept)
+	if len(s.out.buf) > 0 {
+		s.out.holds = []hold{{end: len(s.out.buf)}}
+	}
+	s.out.acks = k
 	s.resting, s.until = true, time.Now().Add(v.settings.Load().Resume)
 	if s.presence.Load() != nil && s.priority >= 0 {
 		s.catchUp(st.cursor)

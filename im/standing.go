@@ -87,7 +87,7 @@ func (s *Session) standing(ahead bool) (standing, standingMark) {
 		return st, m
 	}
 	k := s.out.acks
-	for _, part := range [...]struct {
+	for i, part := range [...]struct {
 		pieces []piece
 		bytes  []byte
 	}{{k.sent, k.kept}, {k.queued, s.out.buf}} {
@@ -101,6 +101,15 @@ func (s *Session) standing(ahead bool) (standing, standingMark) {
 				st.bytes = append(st.bytes, p...)
 			default:
 				c.n = 0
+			}
+			if i == 1 && k.unknown { // it came after the crash, and is not in what the client says of the time before
+				c.waits = true
+				if c.n == 0 {
+					continue
+				}
+			}
+			if c.moves { // a feed may have gone on since its place was read
+				st.cursor = max(st.cursor, c.id)
 			}
 			st.sent = append(st.sent, c)
 		}
@@ -173,6 +182,7 @@ const (
 	flagMoves = 1 << iota
 	flagMessage
 	flagRefusal
+	flagWaits
 )
 
 // append is the standing as it is kept: numbers of variable length, places in the Log as differences.
@@ -195,6 +205,9 @@ func (st *standing) append(p []byte) []byte {
 		}
 		if c.refusal {
 			flags |= flagRefusal
+		}
+		if c.waits {
+			flags |= flagWaits
 		}
 		p = append(p, flags)
 		if p = binary.AppendVarint(p, int64(c.id)-int64(last)); c.id != 0 {
@@ -228,7 +241,7 @@ func readStanding(p []byte) (st standing, err error) {
 		if len(p) == 0 {
 			return st, errStanding
 		}
-		c := piece{what: what{moves: p[0]&flagMoves != 0, message: p[0]&flagMessage != 0, refusal: p[0]&flagRefusal != 0}}
+		c := piece{what: what{moves: p[0]&flagMoves != 0, message: p[0]&flagMessage != 0, refusal: p[0]&flagRefusal != 0}, waits: p[0]&flagWaits != 0}
 		diff, size := binary.Varint(p[1:])
 		if size <= 0 {
 			return st, errStanding
