@@ -162,7 +162,7 @@ func (a *Account) give(ctx context.Context, d *Delivery, s *Session, st *stanza.
 	}
 	if d.ID != 0 {
 		s.catchUp(d.ID - 1)
-		s.kick()
+		s.feedMe() // what filled the outbox may have been written by now, and nothing else would start the feed
 		return nil
 	}
 	if !s.away() && !s.squeeze(st, to, a.srv.store.Mark()) { // who is not there misses what is for now or never

@@ -330,3 +330,37 @@ func FuzzReadStanding(f *testing.F) {
 		}
 	})
 }
+
+// woken counts how often it was woken.
+type woken struct{ n int }
+
+func (w *woken) Wake()             { w.n++ }
+func (w *woken) End(*stream.Error) {}
+
+// TestFeedBeginsWithAnEmptyOutbox: a session that begins to catch up when its writer has just written all that there was is
+// fed all the same.
+func TestFeedBeginsWithAnEmptyOutbox(t *testing.T) {
+	v, _ := resting(t)
+	s, err := v.Bind(t.Context(), "alice", "desk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := new(woken)
+	s.Attach(context.Background(), w)
+	s.out.limit = 1
+	s.given(t)
+	s.given(t) // does not fit
+	for p := []byte{}; p != nil; {
+		p, _ = s.Next(t.Context(), nil)
+	}
+	s.account.turnDo(func() {
+		s.catching = false
+		s.feeds.reset()
+		s.catchUp(0)
+	})
+	before := w.n
+	s.feedMe()
+	if w.n != before+1 {
+		t.Errorf("woken %d times", w.n-before)
+	}
+}

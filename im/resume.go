@@ -331,6 +331,7 @@ func (a *Account) rescue(ctx context.Context, j store.Journey, s *Session) (answ
 			for _, t := range a.Sessions() {
 				if d.ID != 0 && t.presence.Load() != nil && t.priority >= 0 {
 					t.catchUp(d.ID - 1)
+					t.feedMe()
 				}
 			}
 			a.end()
