@@ -82,7 +82,9 @@ func (e *Engine) migrate(list []string) error {
 		return nil
 	}
 	for i := has; i < int64(len(list)); i++ {
-		e.log.Info("changing the format of the database", "path", e.path, "from", i, "to", i+1)
+		if has > 0 { // a new one is made in all formats, one after the other
+			e.log.Info("changing the format of the database", "path", e.path, "from", i, "to", i+1)
+		}
 		err := e.w.exec("BEGIN IMMEDIATE; " + list[i] +
 			"; PRAGMA application_id = " + strconv.Itoa(applicationID) +
 			"; PRAGMA user_version = " + strconv.FormatInt(i+1, 10) + "; COMMIT")
