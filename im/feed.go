@@ -26,11 +26,11 @@ type due struct {
 // welcomeTime is how long a session's reader gives missed messages before it reads on.
 const welcomeTime = 5 * time.Second
 
-// welcome gives the session what it has coming: its contacts' presence (RFC 6121 §4.2.2), and then the messages that it
+// Welcome gives the session what it has coming: its contacts' presence (RFC 6121 §4.2.2), and then the messages that it
 // missed, as fast as they are taken. Who has not taken all of them in welcomeTime, on a slow link, is fed the rest by
 // the writer as the outbox drains, and has his questions answered meanwhile. The session's reader calls it, with no
 // lock held.
-func (s *Session) welcome(ctx context.Context) error {
+func (s *Session) Welcome(ctx context.Context) error {
 	if s.due.contacts {
 		<-s.due.said
 		if err := s.greetContacts(ctx); err != nil {

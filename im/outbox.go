@@ -261,11 +261,7 @@ func (o *outbox) held(durable store.Mark) bool {
 }
 
 // fed tells whether a feed has to wait: for the connection, or for the client's acknowledgements.
-func (o *outbox) fed() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return len(o.buf) >= lowWater || o.acks != nil && len(o.acks.sent) > maxFed
-}
+func (o *outbox) fed() bool { return o.size() >= lowWater || o.far() }
 
 // far tells whether the client has much to acknowledge.
 func (o *outbox) far() bool {

@@ -91,7 +91,7 @@ func (s *Session) Submit(ctx context.Context, st *stanza.Stanza) (refused, err e
 	refused = s.srv.carry(ctx, s, j, st, todo)
 	if st.Kind == stanza.Presence {
 		s.account.drain(ctx)
-		return refused, s.welcome(ctx)
+		return refused, s.Welcome(ctx)
 	}
 	return refused, nil
 }

@@ -296,10 +296,6 @@ func (s *Session) fedAgain() bool {
 	return s.catching
 }
 
-// Welcome gives the session what it was still owed when its last connection was lost. Its reader calls it before
-// anything else.
-func (s *Session) Welcome(ctx context.Context) error { return s.welcome(ctx) }
-
 // rescue keeps the messages that were for a session which has ended and that it did not get, if nobody else has
 // them, and returns the errors that answer what it was asked (RFC 6120 §8.2.3). The caller holds a.mu.
 func (a *Account) rescue(ctx context.Context, j store.Journey, s *Session) (answers []*stanza.Stanza) {

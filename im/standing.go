@@ -34,7 +34,7 @@ type standing struct {
 	bytes  []byte   // of those that have some
 }
 
-// mark is what tells two standings apart that are worth being written.
+// standingMark is what of a standing makes it worth being written anew.
 type standingMark struct {
 	out    uint32
 	cursor store.ID
