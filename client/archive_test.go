@@ -98,13 +98,7 @@ func TestCatchUp(t *testing.T) {
 		f.idle(c)
 	}
 	var r recorder
-	cfg := f.config()
-	cfg.Handle = r.handle
-	s := f.dial(cfg)
-	s.SetPlace("s1")
-	if err := s.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	s := f.started(t, &r, "s1")
 	until(t, func() bool { return slices.Contains(r.texts(), "in 7") })
 	want := []string{"in 2 2026-11-22T09:00:00Z", "in 3 2026-11-22T09:00:00Z", "in 4 2026-11-22T09:00:00Z", "in 5 2026-11-22T09:00:00Z",
 		"in 6 2026-11-22T09:00:00Z", "caught up 5 more=false", "in 7"}
@@ -193,13 +187,7 @@ func TestCatchUpBounds(t *testing.T) {
 		}
 	}
 	var r recorder
-	cfg := f.config()
-	cfg.Handle = r.handle
-	s := f.dial(cfg)
-	s.SetPlace("s1")
-	if err := s.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	s := f.started(t, &r, "s1")
 	until(t, func() bool { return s.Place() == "s900000" })
 	got := r.texts()
 	if want := fmt.Sprintf("caught up %d more=true", 3*maxPages); pages != maxPages || !slices.Contains(got, want) || len(got) != 3*maxPages+maxHeld+50+1 {
@@ -242,12 +230,7 @@ func TestReceipts(t *testing.T) {
 		}
 	}
 	var r recorder
-	cfg := f.config()
-	cfg.Handle = r.handle
-	s := f.dial(cfg)
-	if err := s.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	s := f.started(t, &r, "")
 	if a, b := <-got, <-got; a != "bob@example.org/x m1" || b != "carol@example.org/x last" {
 		t.Errorf("receipts %q, %q", a, b)
 	}
@@ -281,13 +264,7 @@ func TestDelivered(t *testing.T) {
 		f.idle(c)
 	}
 	var r recorder
-	cfg := f.config()
-	cfg.Handle = r.handle
-	s := f.dial(cfg)
-	s.SetPlace("s1")
-	if err := s.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	s := f.started(t, &r, "s1")
 	if err := s.Ping(t.Context()); err != nil {
 		t.Fatal(err)
 	}

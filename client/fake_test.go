@@ -304,6 +304,21 @@ func (f *fake) registration(c *stream.Conn, el *xml.Element) {
 	f.write(c, "<iq type='error' id='"+el.Attr("id")+"' from='"+f.domain+"'><error type='cancel'><"+f.register+" xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>")
 }
 
+// started is a session that tells r what happens, and goes on behind a place of the archive, if one is given.
+func (f *fake) started(t *testing.T, r *recorder, place string) *Session {
+	t.Helper()
+	cfg := f.config()
+	cfg.Handle = r.handle
+	s := f.dial(cfg)
+	if place != "" {
+		s.SetPlace(place)
+	}
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // dial signs in, or ends the test.
 func (f *fake) dial(cfg Config) *Session {
 	f.t.Helper()

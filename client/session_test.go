@@ -97,12 +97,7 @@ func TestStart(t *testing.T) {
 		f.idle(c)
 	}
 	var r recorder
-	cfg := f.config()
-	cfg.Handle = r.handle
-	s := f.dial(cfg)
-	if err := s.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	s := f.started(t, &r, "")
 	if !s.Complete() {
 		t.Error("the roster holds everyone, and that is not seen")
 	}
