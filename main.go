@@ -38,6 +38,7 @@ func (p *program) commands() []*cobra.Command {
 		p.backupCommand(),
 		p.restoreCommand(),
 		p.trustCommand(),
+		p.benchCommand(),
 		p.configCommand(),
 		p.manCommand(),
 		p.versionCommand(),

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -27,7 +26,7 @@ func (p *program) tree(args []string) *cobra.Command {
 	root.SetErr(p.err)
 	root.SetArgs(args)
 	for i, cmd := range p.commands() {
-		cmd.Annotations = map[string]string{place: strconv.Itoa(i)}
+		cmd.Annotations = map[string]string{place: fmt.Sprintf("%02d", i)}
 		root.AddCommand(cmd)
 	}
 	root.SetHelpCommand(helpCommand())

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"parley/config"
+	"parley/load"
+)
+
+// benchFlags are what `parley bench` is told besides the settings of load.Config.
+type benchFlags struct {
+	users    int
+	prefix   string
+	accounts string // file
+	to       string
+	json     bool
+	compare  string // file
+}
+
+// benchCommand is `parley bench`.
+func (p *program) benchCommand() *cobra.Command {
+	var flags benchFlags
+	var cfg load.Config
+	cmd := &cobra.Command{
+		Use:   "bench SCENARIO HOST:PORT",
+		Short: "measure how much a server bears, Parley or another",
+		Long: `parley bench signs many accounts in to a server of yours, has them do one kind of work, and tells how much of it was done,
+how long it took, and whether a message was lost, doubled or out of order. It works with every server that speaks XMPP, and
+runs on Linux. The server's key is not checked. Whoever measures should switch the server's limits off first
+(for Parley: limits.rates = "false"); docs/performance.md says how the figures there came about.
+
+  login     sign in and out again, --window at once
+  idle      sign in and do nothing: memory
+  chat      pairs, with --window messages on their way in each; whoever gets one answers it
+  rate      --rate messages a second, evenly; a message counts from when it was due
+  fanout    one writes to all others, by Parley's broadcast or in a room: --via
+  offline   --messages for each of those who are away, then these come back
+  presence  everybody becomes available, and everybody hears of it
+  churn     sign in and out, or lose the connection, while the others are there
+  history   read the archive, page by page`,
+		Example: `  parley server --insecure-listen 127.0.0.1:5322 --limits-rates=false &
+  parley bench chat 127.0.0.1:5322 --tls none --register --pid $!
+  parley bench rate chat.example.org:5222 --accounts testers.txt --users 50 --rate 20`,
+		Args: words("SCENARIO", "HOST:PORT"),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return load.Scenarios(), cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.IntVar(&flags.users, "users", 1000, "how many accounts sign in")
+	f.DurationVar(&cfg.Duration, "duration", 10*time.Second, "how long it counts")
+	f.DurationVar(&cfg.Warmup, "warmup", 2*time.Second, "how long it runs before")
+	f.IntVar(&cfg.Window, "window", 1, "how much is on its way at once")
+	f.Float64Var(&cfg.Rate, "rate", 1000, "messages a second, for rate")
+	f.IntVar(&cfg.Messages, "messages", 100, "messages for each account, for offline and history")
+	f.IntVar(&cfg.Body, "body", 64, "bytes in a message")
+	f.StringVar(&flags.to, "to", "full", "whom messages are for: full or bare addresses")
+	f.StringVar(&cfg.Via, "via", load.Broadcast, "how one writes to all: broadcast or room, for fanout")
+	f.StringVar(&cfg.TLS, "tls", load.StartTLS, "starttls, direct or none")
+	f.StringVar(&cfg.Mechanism, "mechanism", load.ScramSHA256, "SCRAM-SHA-256, SCRAM-SHA-1 or PLAIN")
+	f.BoolVar(&cfg.Managed, "managed", false, "with stream management (XEP-0198)")
+	f.StringVar(&cfg.Domain, "domain", "", "what the server is called (default: as it says)")
+	f.BoolVar(&cfg.Register, "register", false, "make the accounts first, unless they are there")
+	f.StringVar(&flags.prefix, "prefix", "bench", "accounts are called so, and 0, 1, …")
+	f.StringVar(&flags.accounts, "accounts", "", "file of accounts, name:password in each line")
+	f.IntVar(&cfg.Sources, "sources", 0, "connect from so many addresses, 127.0.0.1 and so on: one has 28,000 ports at most")
+	f.IntVar(&cfg.PID, "pid", 0, "the server's process, whose time and memory are told")
+	f.BoolVar(&flags.json, "json", false, "print the result as JSON")
+	f.StringVar(&flags.compare, "compare", "", "file with an earlier result (--json): tells ratios")
+	cmd.RunE = func(cmd *cobra.Command, given []string) error {
+		cfg.Scenario, cfg.HostPort = given[0], given[1]
+		return p.bench(cmd.Context(), cfg, flags)
+	}
+	return cmd
+}
+
+// bench measures and tells.
+func (p *program) bench(ctx context.Context, cfg load.Config, flags benchFlags) error {
+	if err := flags.fill(&cfg); err != nil {
+		return err
+	}
+	var before *load.Result
+	if flags.compare != "" {
+		f, err := os.Open(flags.compare)
+		if err == nil {
+			defer f.Close()
+			before, err = load.ReadJSON(f)
+		}
+		if err != nil {
+			return &failure{code: exitUsage, what: "the result to compare with cannot be read", why: err.Error(),
+				fix: "make one:  parley bench … --json > " + quoted(flags.compare)}
+		}
+	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	g := p.newProgress("")
+	cfg.Progress = g.at
+	r, err := load.Run(ctx, cfg)
+	g.end()
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		return &failure{code: exitFailed, what: "nothing was measured", why: strings.TrimPrefix(err.Error(), "load: "), fix: "parley help bench"}
+	case flags.json:
+		err = r.WriteJSON(p.out)
+	default:
+		err = r.WriteText(p.out, before)
+	}
+	if err == nil && !r.Sound() {
+		err = &failure{code: exitFailed, what: "the server did not deliver everything once and in order"}
+	}
+	return err
+}
+
+// fill completes the settings of a measurement.
+func (b *benchFlags) fill(cfg *load.Config) error {
+	if !slices.Contains(load.Scenarios(), cfg.Scenario) {
+		fix := "one of " + strings.Join(load.Scenarios(), ", ")
+		if near := config.Nearest(cfg.Scenario, load.Scenarios()); near != "" {
+			fix = "did you mean:  parley bench " + near + " " + cfg.HostPort
+		}
+		return misuse(fix, "there is no scenario %q", cfg.Scenario)
+	}
+	if b.to != "full" && b.to != "bare" {
+		return misuse("--to full\n--to bare", "--to cannot be %q", b.to)
+	}
+	cfg.Full = b.to == "full"
+	if b.users < 2 {
+		return misuse("--users 2", "--users cannot be %d: nobody is alone in a measurement", b.users)
+	}
+	cfg.Accounts = load.Made(b.prefix, b.users)
+	if b.accounts == "" {
+		return nil
+	}
+	f, err := os.Open(b.accounts)
+	if err == nil {
+		defer f.Close()
+		cfg.Accounts, err = load.ReadAccounts(f)
+	}
+	var missing *fs.PathError
+	switch {
+	case errors.As(err, &missing):
+		return misuse("--accounts FILE", "the accounts in %s cannot be read: %v", b.accounts, missing.Err)
+	case err != nil:
+		return misuse("lines of the form name:password", "%s: %v", b.accounts, err)
+	}
+	cfg.Accounts = cfg.Accounts[:min(b.users, len(cfg.Accounts))]
+	if len(cfg.Accounts) < 2 {
+		return misuse("two lines of the form name:password, or more", "there are not enough accounts in %s", b.accounts)
+	}
+	return nil
+}
+
+// at tells how far a measurement is.
+func (g *progress) at(what string, done, total float64) {
+	if what != g.what {
+		g.what, g.began, g.quarter = what, time.Now(), 0
+	}
+	g.done, g.total = int64(done), max(1, int64(total))
+	g.tell(time.Now())
+}

@@ -1,0 +1,5 @@
+package load
+
+import "context"
+
+func (r *run) history(ctx context.Context) error { return nil }

@@ -1,0 +1,5 @@
+package load
+
+import "context"
+
+func (r *run) presence(ctx context.Context) error { return nil }
