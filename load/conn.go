@@ -25,11 +25,10 @@ type conn struct {
 	stanzas uint32 // received, for stream management
 
 	// of the scenario
-	peer   *conn
+	peer   *conn  // whom it writes to
+	source *conn  // whose messages it gets
 	seq    uint32 // messages sent
 	order  order  // messages received
-	ready  bool   // what was asked has been answered
-	errors int    // stanzas of type error
 }
 
 func (c *conn) bare() string {

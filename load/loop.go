@@ -81,7 +81,7 @@ func (l *loop) run(ctx context.Context, until time.Duration, done func() bool) e
 		}
 		n, err := l.poll.wait(now, next)
 		if err == nil {
-			err = ctx.Err()
+			err = context.Cause(ctx)
 		}
 		if err != nil {
 			return fmt.Errorf("load: wait: %w", err)

@@ -28,6 +28,8 @@ type Result struct {
 	Reordered int `json:"reordered"`
 	Errors    int `json:"errors"` // stanzas of type error
 
+	FirstError string `json:"first_error,omitempty"` // the first of them, and who got it
+
 	Server    *Server   `json:"server,omitempty"` // nil when its process is not known
 	Generator Generator `json:"generator"`
 }

@@ -2,8 +2,9 @@ package load
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,7 +23,7 @@ type run struct {
 	conns    []*conn // signed in
 	latency  *hdrhistogram.Histogram
 	counting bool
-	count    int64
+	units    int64 // of work, while counting
 	result   Result
 }
 
@@ -72,8 +73,11 @@ func (s *scenario) measure(ctx context.Context, cfg *Config) (*Result, error) {
 	if s.pairs {
 		cfg.Accounts = cfg.Accounts[:len(cfg.Accounts)&^1]
 	}
-	r := &run{cfg: cfg, id: rand.Uint32(), latency: newHistogram(), meter: meter{pid: cfg.PID, empty: resident(cfg.PID)}}
+	r := &run{cfg: cfg, latency: newHistogram(), meter: meter{pid: cfg.PID, empty: resident(cfg.PID)}}
 	r.result = Result{Scenario: s.name, Target: cfg.HostPort, Users: len(cfg.Accounts), Window: cfg.Window, TLS: cfg.TLS, Unit: s.unit}
+	var id [4]byte
+	_, _ = rand.Read(id[:]) // never fails
+	r.id = binary.BigEndian.Uint32(id[:])
 	for _, a := range cfg.Accounts {
 		p, err := cfg.prover(a)
 		if err != nil {
@@ -191,11 +195,16 @@ func (c *conn) ping(dst []byte) []byte {
 	return append(dst, "'><ping xmlns='urn:xmpp:ping'/></iq>"...)
 }
 
-// measureLoop runs the loop for the time of the warm-up and then for the time that counts.
-func (r *run) measureLoop(ctx context.Context) error {
+// warmed runs the loop for the time of the warm-up and then for the time that counts.
+func (r *run) warmed(ctx context.Context) error {
 	if err := r.loop.run(ctx, r.loop.clock()+r.cfg.Warmup, nil); err != nil {
 		return err
 	}
+	return r.counted(ctx)
+}
+
+// counted runs the loop for the time that counts.
+func (r *run) counted(ctx context.Context) error {
 	r.begin()
 	for end := r.loop.clock() + r.cfg.Duration; r.loop.clock() < end; {
 		r.cfg.progress(r.cfg.Scenario, float64(r.cfg.Duration-(end-r.loop.clock())), float64(r.cfg.Duration))
@@ -215,13 +224,13 @@ func (r *run) begin() {
 
 func (r *run) end() {
 	r.counting = false
-	r.meter.end(&r.result, r.count, r.loop.busy, len(r.conns))
+	r.meter.end(&r.result, r.units, r.loop.busy, len(r.conns))
 }
 
 // note counts one unit of work that was begun at a time on the loop's clock.
 func (r *run) note(sent time.Duration) {
 	if r.counting {
-		r.count++
+		r.units++
 		_ = r.latency.RecordValue(max(1, int64((r.loop.at-sent)/time.Microsecond)))
 	}
 }
@@ -231,30 +240,38 @@ func (r *run) judge() {
 	for _, c := range r.conns {
 		r.result.Doubled += c.order.doubled
 		r.result.Reordered += c.order.reordered
-		r.result.Errors += c.errors
-		if c.peer != nil {
-			r.result.Lost += c.order.lost(c.peer.seq)
-		}
 	}
+	r.result.Lost = r.owed()
 	if r.latency.TotalCount() > 0 {
 		r.result.Latency = latencyOf(r.latency)
 	}
 }
 
-// drain waits until everybody has what was sent to him, but not for ever.
-func (r *run) drain(ctx context.Context) error {
-	owed := func() (n int) {
-		for _, c := range r.conns {
-			if c.peer != nil {
-				n += c.order.lost(c.peer.seq)
-			}
+// owed is how many messages have been sent and not come.
+func (r *run) owed() (n int) {
+	for _, c := range r.conns {
+		if c.source != nil {
+			n += c.order.lost(c.source.seq)
 		}
-		return n
 	}
-	for end := r.loop.clock() + patience; owed() > 0 && r.loop.clock() < end; {
-		if err := r.loop.run(ctx, r.loop.clock()+50*time.Millisecond, nil); err != nil {
+	return n
+}
+
+// drain waits until everybody has what was sent to him, but not for ever.
+func (r *run) drain(ctx context.Context) error { return r.wait(ctx, r.owed) }
+
+// wait runs the loop until nothing is left, or until it has become no less for a while.
+func (r *run) wait(ctx context.Context, left func() int) error {
+	last, since := left(), r.loop.clock()
+	total := last
+	for last > 0 && r.loop.clock()-since < patience/4 {
+		if err := r.loop.run(ctx, r.loop.clock()+5*time.Millisecond, nil); err != nil {
 			return err
 		}
+		if n := left(); n < last {
+			last, since = n, r.loop.clock()
+		}
+		r.cfg.progress(r.cfg.Scenario, float64(total-last), float64(max(total, 1)))
 	}
 	return nil
 }

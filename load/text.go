@@ -16,7 +16,7 @@ func (r *Result) WriteText(w io.Writer, before *Result) error {
 	}
 	t := &text{}
 	t.line("%s: %d accounts, window %d, tls %s, %.1f s", r.Scenario, r.Users, r.Window, r.TLS, r.Seconds)
-	t.figure(r.Unit+"s a second", "%.0f", r.PerSecond, before.PerSecond)
+	t.figure(plural(r.Unit)+" a second", "%.0f", r.PerSecond, before.PerSecond)
 	for i, ph := range r.Phases {
 		var earlier Phase
 		if i < len(before.Phases) {
@@ -38,11 +38,22 @@ func (r *Result) WriteText(w io.Writer, before *Result) error {
 	}
 	t.figure("generator, processors", "%.2f", r.Generator.Cores, before.Generator.Cores)
 	t.line("lost %d, doubled %d, out of order %d, errors %d", r.Lost, r.Doubled, r.Reordered, r.Errors)
+	if r.FirstError != "" {
+		t.line("the first error: %q", r.FirstError)
+	}
 	if r.Generator.Bottleneck {
 		t.line("The generator had no time left: the server may be capable of more.")
 	}
 	_, err := io.WriteString(w, t.String())
 	return err
+}
+
+// plural of a unit of work.
+func plural(unit string) string {
+	if stem, ok := strings.CutSuffix(unit, "y"); ok {
+		return stem + "ies"
+	}
+	return unit + "s"
 }
 
 type text struct{ strings.Builder }
