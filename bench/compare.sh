@@ -97,6 +97,7 @@ measure() {
 		return
 	fi
 	mkdir -p "$out/$row"
+	rm -f "$out/$row"/*.json # of an earlier comparison
 	for label in $peers parley; do up "$label"; done
 	for ((run = 1; run <= runs; run++)); do
 		for label in $peers parley; do once "$label" "$run"; done
@@ -157,7 +158,7 @@ once() {
 	bench "$server" "$file" "${work[@]}" ${args+"${args[@]}"} --users "$n" --duration "${duration}s" --warmup "${warmup}s" || true
 	what=$(jq -r '[to_entries[] | select(.key | IN("lost", "doubled", "reordered", "errors")) | select(.value != 0)
 		| "\(.value) \(.key)"] | join(", ")' "$file.json" 2>/dev/null) || what=
-	jq -e 'type == "object"' "$file.json" >/dev/null 2>&1 || what="no result, see $file.log"
+	[ "$(jq -r type "$file.json" 2>/dev/null)" = object ] || what="no result, see $file.log"
 	[ -z "$what" ] || faults+=("$row, $label, run $2: $what")
 	say "$row: $label, run $2: ${what:-$(jq -r '"\(.per_second | round) \(.unit)/s"' "$file.json")}"
 }
@@ -174,7 +175,7 @@ bench() {
 settle() {
 	local i now before=-1000 stats=("${pid[@]/%//stat}")
 	for ((i = 0; i < 40; i++)); do
-		now=$(awk '{ ticks += $14 + $15 } END { print ticks }' "${stats[@]/#//proc/}")
+		now=$(awk '{ ticks += $14 + $15 } END { print ticks }' "${stats[@]/#//proc/}" 2>/dev/null) || true # one may have ended
 		[ $((now - before)) -gt 1 ] || return 0
 		before=$now
 		sleep 0.5
