@@ -6,7 +6,7 @@ log = { warn = "@DIR@/log" }
 
 network_backend = "epoll"
 network_settings = { tcp_backlog = 4096 } -- 128 unless it is given
-gc = { mode = "generational" } -- two to four times the messages of "incremental", its default
+gc = { mode = "generational" } -- three to four times the messages of "incremental", its default
 
 interfaces = { "127.0.0.1" }
 c2s_ports = { @PORT@ }
