@@ -16,7 +16,7 @@ const patience = 60 * time.Second
 
 // dial opens the connection of account n.
 func (c *Config) dial(ctx context.Context, n int) (*wire, error) {
-	d := net.Dialer{Timeout: patience}
+	d := net.Dialer{Timeout: patience, KeepAlive: -1}
 	if c.Sources > 0 {
 		i := n % c.Sources
 		d.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 0, byte(i/254), byte(1+i%254))}
@@ -44,7 +44,7 @@ func (c *Config) open(ctx context.Context, n int) (*negotiation, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &negotiation{cfg: c, wire: w, domain: c.Domain}
+	g := &negotiation{cfg: c, wire: w, stream: stream.New(w, xml.Limits{}), domain: c.Domain}
 	if err := g.begin(); err != nil {
 		_ = w.Close()
 		return nil, err
@@ -90,13 +90,12 @@ func (g *negotiation) secure() error {
 	if err := t.Handshake(); err != nil {
 		return fmt.Errorf("load: TLS: %w", err)
 	}
-	g.wire.secure = t
+	g.wire.secure, g.stream = t, stream.New(t, xml.Limits{})
 	return nil
 }
 
 // header opens the stream, anew after each step, and reads what is offered.
 func (g *negotiation) header() error {
-	g.stream = stream.New(g.wire.upper(), xml.Limits{})
 	if err := g.stream.Open(stream.Header{To: g.domain}); err != nil {
 		return err
 	}

@@ -36,6 +36,7 @@ func (g *negotiation) signIn(u *user) (jid string, err error) {
 	if err := g.authenticate(u); err != nil {
 		return "", err
 	}
+	g.stream.Restart()
 	if err := g.header(); err != nil {
 		return "", err
 	}
