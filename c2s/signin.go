@@ -31,7 +31,7 @@ func (c *conn) signIn(ctx context.Context) error {
 	if c.set.Register != nil {
 		offers = append(offers, xml.New("http://jabber.org/features/iq-register", "register"))
 	}
-	if err := c.stream.Send(stream.Features(offers...)); err != nil {
+	if err := c.open(offers...); err != nil {
 		return err
 	}
 	for exchanges, wrong := 0, 0; exchanges < maxExchanges && wrong < maxNames; {
