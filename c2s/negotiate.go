@@ -203,7 +203,7 @@ func (c *conn) bindAs(ctx context.Context, st *stanza.Stanza, request *xml.Eleme
 		return false, fmt.Errorf("c2s: bind: %w", err)
 	}
 	c.session = s
-	c.log.Debug("session bound", slog.String("jid", s.JID().String()))
+	c.say(slog.LevelDebug, "session bound", slog.String("jid", s.JID().String()))
 	bound := xml.New(stream.NSBind, "bind").With(xml.New(stream.NSBind, "jid").WithText(s.JID().String()))
 	s.ReplyPlain(st.Result(bound))
 	c.begin()
