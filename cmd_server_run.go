@@ -78,8 +78,13 @@ func (r *runner) tend(ctx context.Context, stop func()) {
 	due, done := r.boss.alive()
 	defer done()
 	r.boss.ready(r.status)
+	var memory thrift
+	look := time.NewTicker(thriftEvery)
+	defer look.Stop()
 	for {
 		select {
+		case <-look.C:
+			memory.look()
 		case <-ctx.Done():
 			r.sayEnd()
 			return

@@ -8,7 +8,9 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,9 +28,8 @@ type conn struct {
 	mode    Mode
 	set     *Settings
 	addr    netip.Addr
-	network netip.Prefix
-	log     *slog.Logger
-	reading context.Context // what the reader waits for besides the connection ends with it
+	id      string          // tells it from others in the log
+	reading context.Context // ends before the reader leaves: what it waits for besides the connection, and the feeds of the writer
 	halt    context.CancelFunc
 
 	signed bool // guarded by srv.mu
@@ -37,10 +38,10 @@ type conn struct {
 	name    string      // localpart of whoever has signed in, "" before
 	session *im.Session // set once, before the first Wake
 	budgets budgets
+	unwatch func() // ends watch; nil without a timeout
 
-	// the writer of the moment; started by Wake, waited for by run
+	// the writer of the moment; started by Wake, waited for by leave
 	writers sync.WaitGroup
-	ctx     context.Context // ends the feeds of the writer
 
 	mu      sync.Mutex
 	leaving bool          // guarded by mu: no writer is started any more
@@ -49,13 +50,12 @@ type conn struct {
 }
 
 func newConn(v *Server, nc net.Conn, mode Mode) *conn {
-	c := &conn{srv: v, mode: mode, set: v.settings.Load(), log: v.Log.With(slog.String("conn", newID()[:shortID]))}
+	c := &conn{srv: v, mode: mode, set: v.settings.Load(), id: strings.Clone(newID()[:shortID])}
 	if ap, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.addr = ap.Addr().Unmap()
 	} else {
 		c.addr = netip.IPv6Loopback() // memory
 	}
-	c.network = network(c.addr)
 	c.stream = stream.New(nc, xml.Limits{
 		Bytes: preAuthStanza, Depth: 64, Elements: 32, Attrs: 64, Declarations: 32, Name: 256, Value: 32 << 10,
 	})
@@ -65,19 +65,42 @@ func newConn(v *Server, nc net.Conn, mode Mode) *conn {
 	return c
 }
 
-// run is the connection's life: the reader's goroutine.
-func (c *conn) run(ctx context.Context) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer c.halt()
-	c.ctx = ctx
-	defer c.stream.Close()
-	c.log.Debug("connected", slog.String("addr", c.addr.String()))
-	err := c.negotiate(ctx)
-	if err == nil {
-		err = c.serve(ctx)
+// say logs something about the connection.
+func (c *conn) say(level slog.Level, what string, attrs ...slog.Attr) {
+	if c.srv.Log.Enabled(context.Background(), level) {
+		c.srv.Log.LogAttrs(context.Background(), level, what, append([]slog.Attr{slog.String("conn", c.id)}, attrs...)...)
 	}
-	c.leave(ctx, cancel, err)
+}
+
+// run is the connection's life, in one goroutine after another; the last one calls ended. A stack that has grown never
+// becomes as small again as it was. So who has negotiated, or has served stanzas and then had nothing to do for
+// idleTime, ends, and a new goroutine waits.
+func (c *conn) run(ctx context.Context, ended func()) {
+	c.say(slog.LevelDebug, "connected", slog.String("addr", c.addr.String()))
+	if err := c.negotiate(ctx); err != nil {
+		c.leave(ctx, err)
+		ended()
+		return
+	}
+	go c.attend(ctx, true, ended)
+}
+
+// attend serves what comes until the connection is idle or ends. It waits here, where the stack is low; first is before
+// anything was served.
+func (c *conn) attend(ctx context.Context, first bool, ended func()) {
+	var err error
+	if !first {
+		err = c.stream.Await()
+	}
+	if err == nil {
+		err = c.serve(ctx, first)
+	}
+	if err == errIdle {
+		go c.attend(ctx, false, ended)
+		return
+	}
+	c.leave(ctx, err)
+	ended()
 }
 
 // caught turns a panic into the end of this stream, and of no other. It is deferred.
@@ -90,57 +113,91 @@ func (c *conn) caught(err *error) {
 	if c.session != nil {
 		who = c.session.JID().String()
 	}
-	c.log.Error("panic while a connection was served", slog.String("who", who),
+	c.say(slog.LevelError, "panic while a connection was served", slog.String("who", who),
 		slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
 	*err = &stream.Error{Condition: stream.InternalServerError}
 }
 
-// serve moves elements from the connection to the session until one of them ends.
-func (c *conn) serve(ctx context.Context) (err error) {
+// idleTime is how long a goroutine that has served stanzas waits for more.
+const idleTime = 2 * time.Second
+
+// errIdle is returned by serve when nothing came for idleTime.
+var errIdle = errors.New("c2s: idle")
+
+// serve moves elements from the connection to the session until one of them ends, or until nothing comes.
+func (c *conn) serve(ctx context.Context, first bool) (err error) {
 	defer c.caught(&err)
-	_ = c.stream.SetReadDeadline(time.Time{})
-	if c.over() { // End may have come before the deadline was lifted
+	if first {
+		if c.set.Timeout > 0 {
+			c.unwatch = c.watch()
+		}
+		if err := c.session.Welcome(ctx); err != nil {
+			return err
+		}
+	}
+	if !c.rearm(time.Now().Add(idleTime)) {
 		return nil
 	}
-	if c.set.Timeout > 0 {
-		stop := c.watch()
-		defer stop()
-	}
-	if err := c.session.Welcome(ctx); err != nil {
-		return err
-	}
-	for {
+	for busy := false; ; busy = true {
 		if err := c.session.WaitRoom(); err != nil {
 			return err
 		}
 		el, err := c.stream.Read()
+		for err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+			next := time.Time{}
+			if busy {
+				next = time.Now().Add(idleTime)
+			}
+			switch {
+			case !c.rearm(next):
+				return nil
+			case !busy:
+				return errIdle
+			}
+			busy = false
+			el, err = c.stream.Read()
+		}
 		if err != nil {
 			return err
 		}
-		if el.Name.Space == stream.NSManagement {
-			if err := c.manage(ctx, el); err != nil {
-				return err
-			}
-			continue
-		}
-		if c.set.Rates {
-			if err := c.budgets.of(el.Name.Local).wait(c.reading); err != nil {
-				return err
-			}
-		}
-		if err := c.session.Receive(ctx, el); err != nil {
+		if err := c.take(ctx, el); err != nil {
 			return err
-		}
-		if c.session.Managed() {
-			if err := c.session.Handled(ctx); err != nil {
-				return err
-			}
 		}
 	}
 }
 
+// rearm sets the deadline of what is read next. It reports false when the connection has been told to end, perhaps
+// before the deadline that this is done by was overwritten.
+func (c *conn) rearm(t time.Time) bool {
+	_ = c.stream.SetReadDeadline(t)
+	return !c.over()
+}
+
+// take handles one element.
+func (c *conn) take(ctx context.Context, el *xml.Element) error {
+	if el.Name.Space == stream.NSManagement {
+		return c.manage(ctx, el)
+	}
+	if c.set.Rates {
+		if err := c.budgets.of(el.Name.Local).wait(c.reading); err != nil {
+			return err
+		}
+	}
+	if err := c.session.Receive(ctx, el); err != nil {
+		return err
+	}
+	if c.session.Managed() {
+		return c.session.Handled(ctx)
+	}
+	return nil
+}
+
 // leave ends the session, flushes what it was still owed, and closes the stream in order as far as that is possible.
-func (c *conn) leave(ctx context.Context, cancel context.CancelFunc, err error) {
+func (c *conn) leave(ctx context.Context, err error) {
+	defer c.stream.Close()
+	if c.unwatch != nil {
+		c.unwatch()
+	}
 	c.mu.Lock()
 	c.ended = true
 	why := c.why
@@ -158,7 +215,7 @@ func (c *conn) leave(ctx context.Context, cancel context.CancelFunc, err error) 
 	if !alive {
 		_ = c.stream.Close() // frees a writer that waits for a dead peer
 	}
-	cancel()
+	c.halt()
 	c.stream.SetPatience(closeTime)
 	if rests && c.session.Wanted() {
 		c.stream.SetPatience(handoverTime)
@@ -171,14 +228,14 @@ func (c *conn) leave(ctx context.Context, cancel context.CancelFunc, err error) 
 		c.rest(ctx, alive)
 	}
 	if !alive {
-		c.log.Debug("connection lost", slog.String("addr", c.addr.String()), slog.Any("err", err))
+		c.say(slog.LevelDebug, "connection lost", slog.String("addr", c.addr.String()), slog.Any("err", err))
 		return
 	}
 	if c.session != nil && !rests {
 		c.flush()
 	}
 	if why != nil {
-		c.log.Debug("stream ended", slog.String("addr", c.addr.String()), slog.String("why", why.Error()))
+		c.say(slog.LevelDebug, "stream ended", slog.String("addr", c.addr.String()), slog.String("why", why.Error()))
 		_ = c.stream.Fail(why, stream.Header{From: c.srv.Domain, ID: newID()})
 	} else {
 		_ = c.stream.End()
@@ -195,15 +252,15 @@ func (c *conn) close(ctx context.Context, why string) {
 	}
 }
 
-// flush writes what is left in the outbox, once it is durable. The feeds have ended with c.ctx: who goes does not wait for
+// flush writes what is left in the outbox, once it is durable. The feeds have ended with c.reading: who goes does not wait for
 // what he has missed.
 func (c *conn) flush() {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), closeTime)
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
 	if m := c.srv.Hall.Store().Mark(); m != 0 {
 		_ = c.srv.Hall.Store().Wait(ctx, m)
 	}
-	c.write(c.ctx)
+	c.write()
 }
 
 // status is what contacts read about why somebody has gone.
@@ -224,12 +281,12 @@ func (c *conn) Wake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.leaving {
-		c.writers.Go(func() { c.write(c.ctx) })
+		c.writers.Go(c.write)
 	}
 }
 
 // write writes what the session has for its client until there is nothing more for now.
-func (c *conn) write(ctx context.Context) {
+func (c *conn) write() {
 	var err error
 	defer func() {
 		if err != nil {
@@ -240,12 +297,12 @@ func (c *conn) write(ctx context.Context) {
 	defer c.caught(&err)
 	var p []byte
 	for {
-		next, id := c.session.Next(ctx, p)
+		next, id := c.session.Next(c.reading, p)
 		if next == nil {
 			return
 		}
 		if err = c.stream.Write(next); err != nil {
-			c.log.Debug("not written", slog.String("jid", c.session.JID().String()), slog.Any("err", err))
+			c.say(slog.LevelDebug, "not written", slog.String("jid", c.session.JID().String()), slog.Any("err", err))
 			return
 		}
 		c.session.Wrote(id)

@@ -30,7 +30,7 @@ func TestCostOfConnections(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		limit uint64 // bytes of heap and stacks for each connection
-	}{{"insecure", 12 << 10}, {"tcp", 64 << 10}, {"tls", 64 << 10}} {
+	}{{"insecure", 8 << 10}, {"tcp", 20 << 10}, {"tls", 20 << 10}} {
 		t.Run(c.name, func(t *testing.T) {
 			s := imtest.Start(t, imtest.Options{Transport: imtest.TCP, Settings: map[string]string{"limits.sessions": "1000"}})
 			s.Account("alice")
@@ -65,7 +65,7 @@ func TestCostOfConnections(t *testing.T) {
 			for lines.Scan() && lines.Text() != "ready" {
 				continue
 			}
-			time.Sleep(time.Second)
+			time.Sleep(2 * c2s.IdleTime)
 			each := (inUse() - before) / held
 			t.Logf("%d connections: %d bytes of heap and stacks each; resident %+d KiB each; %d goroutines",
 				held, each, (residentKiB(t)-rss)/held, runtime.NumGoroutine())

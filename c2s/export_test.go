@@ -14,6 +14,7 @@ const (
 	PreAuthStanza  = preAuthStanza
 	HandshakeTime  = handshakeTime
 	CloseTime      = closeTime
+	IdleTime       = idleTime
 	MaxUnsigned    = maxUnsigned
 	MaxUnsignedPer = maxUnsignedPer
 	BurstMessages  = burstMessages
@@ -54,7 +55,7 @@ func (v *Server) Admit(addr netip.Addr) (*Held, bool) {
 	near, far := net.Pipe()
 	_ = near.Close()
 	c := newConn(v, far, Insecure)
-	c.addr, c.network = addr, network(addr)
+	c.addr = addr
 	if !v.admit(c) {
 		return nil, false
 	}
@@ -74,9 +75,11 @@ func (v *Server) Run(ctx context.Context, nc net.Conn, mode Mode) bool {
 	if !v.admit(c) {
 		return false
 	}
-	defer v.wg.Done()
-	defer v.forget(c)
-	c.run(ctx)
+	done := make(chan struct{})
+	c.run(ctx, func() { close(done) })
+	<-done
+	v.forget(c)
+	v.wg.Done()
 	return true
 }
 

@@ -63,11 +63,11 @@ func (c *conn) resume(ctx context.Context, el *xml.Element) (done bool, err erro
 	case errors.Is(err, im.ErrNoAccount):
 		return false, &stream.Error{Condition: stream.NotAuthorized, Text: "This account was removed."}
 	case err != nil:
-		c.log.Error("session not resumed", slog.Any("err", err))
+		c.say(slog.LevelError, "session not resumed", slog.Any("err", err))
 		return false, &stream.Error{Condition: stream.InternalServerError, Text: "The session cannot be resumed at the moment."}
 	}
 	c.session = s
-	c.log.Debug("session resumed", slog.String("jid", s.JID().String()))
+	c.say(slog.LevelDebug, "session resumed", slog.String("jid", s.JID().String()))
 	if err := c.stream.Send(xml.New(stream.NSManagement, "resumed", xml.A("previd", el.Attr("previd")),
 		xml.A("h", strconv.FormatUint(uint64(handled), 10)))); err != nil {
 		return false, err
@@ -93,5 +93,5 @@ func (c *conn) rest(ctx context.Context, alive bool) {
 		end = c.session.Seen().Add(c.set.Timeout)
 	}
 	c.session.Rest(end)
-	c.log.Debug("session waits for its client", slog.String("jid", c.session.JID().String()))
+	c.say(slog.LevelDebug, "session waits for its client", slog.String("jid", c.session.JID().String()))
 }

@@ -39,9 +39,6 @@ func (c *conn) negotiate(ctx context.Context) (err error) {
 		}
 	}
 	for {
-		if err := c.open(); err != nil {
-			return err
-		}
 		switch {
 		case c.mode == StartTLS && c.stream.TLS() == nil:
 			err = c.startTLS(deadline)
@@ -86,8 +83,8 @@ func (c *conn) secure(deadline time.Time) error {
 	return c.until(deadline)
 }
 
-// open exchanges the stream headers.
-func (c *conn) open() error {
+// open exchanges the stream headers, and offers.
+func (c *conn) open(offers ...*xml.Element) error {
 	h, err := c.stream.Header()
 	if err != nil {
 		return err
@@ -96,13 +93,13 @@ func (c *conn) open() error {
 	if len(own.To) > 3071 {
 		own.To = ""
 	}
+	if c.serves(h.To) {
+		return c.stream.Open(own, stream.Features(offers...))
+	}
 	if err := c.stream.Open(own); err != nil {
 		return err
 	}
-	if !c.serves(h.To) {
-		return &stream.Error{Condition: stream.HostUnknown, Text: "This server is " + c.srv.Domain + "."}
-	}
-	return nil
+	return &stream.Error{Condition: stream.HostUnknown, Text: "This server is " + c.srv.Domain + "."}
 }
 
 // serves tells whether a stream to that name is for us. No name, or an address of the network, is a client that does
@@ -121,7 +118,7 @@ func (c *conn) serves(name string) bool {
 // startTLS offers TLS and nothing else (RFC 6120 §5).
 func (c *conn) startTLS(deadline time.Time) error {
 	offer := xml.New(stream.NSTLS, "starttls").With(xml.New(stream.NSTLS, "required"))
-	if err := c.stream.Send(stream.Features(offer)); err != nil {
+	if err := c.open(offer); err != nil {
 		return err
 	}
 	el, err := c.stream.Read()
@@ -151,7 +148,7 @@ func (c *conn) bind(ctx context.Context) error {
 	if c.set.Caps != nil {
 		offers = append(offers, c.set.Caps)
 	}
-	if err := c.stream.Send(stream.Features(offers...)); err != nil {
+	if err := c.open(offers...); err != nil {
 		return err
 	}
 	for range 5 {
@@ -206,7 +203,7 @@ func (c *conn) bindAs(ctx context.Context, st *stanza.Stanza, request *xml.Eleme
 		return false, fmt.Errorf("c2s: bind: %w", err)
 	}
 	c.session = s
-	c.log.Debug("session bound", slog.String("jid", s.JID().String()))
+	c.say(slog.LevelDebug, "session bound", slog.String("jid", s.JID().String()))
 	bound := xml.New(stream.NSBind, "bind").With(xml.New(stream.NSBind, "jid").WithText(s.JID().String()))
 	s.ReplyPlain(st.Result(bound))
 	c.begin()

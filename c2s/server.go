@@ -131,18 +131,17 @@ func (v *Server) Serve(ctx context.Context, ln net.Listener, mode Mode) error {
 	}
 }
 
-// Carry serves one connection in a goroutine of its own, which Shutdown waits for.
+// Carry serves one connection in goroutines of its own, which Shutdown waits for.
 func (v *Server) Carry(ctx context.Context, nc net.Conn, mode Mode) {
 	c := newConn(v, nc, mode)
 	if !v.admit(c) {
 		_ = nc.Close()
 		return
 	}
-	go func() {
-		defer v.wg.Done()
-		defer v.forget(c)
-		c.run(ctx)
-	}()
+	go c.run(ctx, func() {
+		v.forget(c)
+		v.wg.Done()
+	})
 }
 
 // admit counts a connection in, or refuses it before it costs anything. Whom it counts Shutdown waits for, even if he
@@ -153,13 +152,14 @@ func (v *Server) admit(c *conn) bool {
 	if v.closing || v.waiting >= maxUnsigned {
 		return false
 	}
-	if c.set.Rates && !c.addr.IsLoopback() && (v.unsigned[c.network] >= maxUnsignedPer || !v.arrivals.come(c.network, time.Now())) {
+	near := network(c.addr)
+	if c.set.Rates && !c.addr.IsLoopback() && (v.unsigned[near] >= maxUnsignedPer || !v.arrivals.come(near, time.Now())) {
 		return false
 	}
 	v.wg.Add(1)
 	v.conns[c] = struct{}{}
 	v.waiting++
-	v.unsigned[c.network]++
+	v.unsigned[near]++
 	return true
 }
 
@@ -172,8 +172,9 @@ func (v *Server) signed(c *conn) {
 	}
 	c.signed = true
 	v.waiting--
-	if v.unsigned[c.network]--; v.unsigned[c.network] == 0 {
-		delete(v.unsigned, c.network)
+	near := network(c.addr)
+	if v.unsigned[near]--; v.unsigned[near] == 0 {
+		delete(v.unsigned, near)
 	}
 }
 

@@ -31,7 +31,7 @@ func (c *conn) signIn(ctx context.Context) error {
 	if c.set.Register != nil {
 		offers = append(offers, xml.New("http://jabber.org/features/iq-register", "register"))
 	}
-	if err := c.stream.Send(stream.Features(offers...)); err != nil {
+	if err := c.open(offers...); err != nil {
 		return err
 	}
 	for exchanges, wrong := 0, 0; exchanges < maxExchanges && wrong < maxNames; {
@@ -129,7 +129,7 @@ func (c *conn) exchange(ctx context.Context, first *xml.Element) error {
 		}
 		out, done, err := x.Step(in)
 		if errors.Is(err, sasl.ErrProof) && !counts {
-			c.log.Info("no verifier for SCRAM-SHA-1, so every password is wrong", slog.String("name", x.Name()), slog.String("addr", c.addr.String()))
+			c.say(slog.LevelInfo, "no verifier for SCRAM-SHA-1, so every password is wrong", slog.String("name", x.Name()), slog.String("addr", c.addr.String()))
 			attempt.Abandon() // CredentialsSHA1 says why
 			return wrongPassword()
 		}
@@ -191,7 +191,7 @@ func (c *conn) refusalFor(name string, attempt *auth.Attempt, err error) error {
 	case errors.As(err, &locked):
 		return lockedOut(locked)
 	case errors.Is(err, sasl.ErrProof):
-		c.log.Info("wrong password", slog.String("name", name), slog.String("addr", c.addr.String()))
+		c.say(slog.LevelInfo, "wrong password", slog.String("name", name), slog.String("addr", c.addr.String()))
 		if _, locked := attempt.Fail(); locked != nil {
 			return lockedOut(locked)
 		}
@@ -207,7 +207,7 @@ func (c *conn) refusalFor(name string, attempt *auth.Attempt, err error) error {
 	case errors.Is(err, sasl.ErrMalformed):
 		return &refusal{condition: "malformed-request"}
 	}
-	c.log.Error("sign-in failed in the server", slog.Any("err", err))
+	c.say(slog.LevelError, "sign-in failed in the server", slog.Any("err", err))
 	return &refusal{condition: "temporary-auth-failure", text: "The server cannot check passwords at the moment."}
 }
 
@@ -238,7 +238,7 @@ func (c *conn) register(ctx context.Context, el *xml.Element) error {
 	case errors.As(err, &no):
 		return c.stream.Send(answer(st.Fail(no)))
 	case err != nil:
-		c.log.Error("registration failed in the server", slog.Any("err", err))
+		c.say(slog.LevelError, "registration failed in the server", slog.Any("err", err))
 		return c.stream.Send(answer(st.Fail(stanza.Bad(stanza.InternalServerError, ""))))
 	}
 	return c.stream.Send(answer(st.Result(result)))

@@ -35,6 +35,7 @@ type Account struct {
 	roster   atomic.Pointer[roster]     // likewise
 	cursor   atomic.Uint64              // up to here the Log has been written to some connection
 	saved    atomic.Uint64              // the cursor as it is in the store; the keeper writes it
+	place    int                        // guarded by srv.presentMu: where srv.there has it
 
 	mu       sync.Mutex     // the turn
 	last     store.ID       // guarded by mu: highest place in the Log that we know of

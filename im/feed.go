@@ -51,9 +51,9 @@ func (s *Session) Welcome(ctx context.Context) error {
 	if !missed {
 		return nil
 	}
-	patience, cancel := context.WithTimeout(s.reading, welcomeTime)
-	defer cancel()
-	for s.waitRoom(patience) == nil && !s.out.far() {
+	patience := time.NewTimer(welcomeTime)
+	defer patience.Stop()
+	for s.waitRoom(patience.C) == nil && !s.out.far() {
 		if !s.feedLog(ctx) {
 			s.kick()
 			return nil

@@ -85,8 +85,9 @@ type Server struct {
 	settings atomic.Pointer[Settings] // what it points to is not changed
 	agreeing sync.Mutex               // held while two accounts agree what they see of each other; ranks before account.mu
 
-	present   atomic.Pointer[[]*Account] // who is online; copy-on-write
-	presentMu sync.Mutex                 // guards the writing of present; ranks after account.mu
+	present   atomic.Pointer[[]*Account] // a copy of there for whoever asked; nil: made when somebody asks
+	presentMu sync.Mutex                 // ranks after account.mu
+	there     []*Account                 // guarded by presentMu: who is online, each at its account's place
 	ids       atomic.Uint64
 	stopping  atomic.Bool // everybody is leaving: nobody needs to hear who else does
 }
@@ -103,7 +104,6 @@ func New(c Config) (*Server, error) {
 	}
 	v.Change(c.Settings)
 	v.table.init()
-	v.present.Store(new([]*Account))
 	return v, nil
 }
 
@@ -163,20 +163,39 @@ func (v *Server) Extensions() []Extension { return v.extensions }
 // Online are the accounts that have an available session at this moment, in no order. The slice is not to be changed.
 func (v *Server) Online() []*Account { return v.online() }
 
-func (v *Server) online() []*Account { return *v.present.Load() }
+// online makes the copy that Online returns only when it is asked for: where accounts have contacts of their own, people
+// come and go by thousands and nobody asks.
+func (v *Server) online() []*Account {
+	if p := v.present.Load(); p != nil {
+		return *p
+	}
+	v.presentMu.Lock()
+	defer v.presentMu.Unlock()
+	list := slices.Clone(v.there)
+	v.present.Store(&list)
+	return list
+}
 
 func (v *Server) arrived(a *Account) {
 	v.presentMu.Lock()
 	defer v.presentMu.Unlock()
-	next := append(slices.Clone(v.online()), a)
-	v.present.Store(&next)
+	a.place = len(v.there)
+	v.there = append(v.there, a)
+	v.present.Store(nil)
 }
 
 func (v *Server) left(a *Account) {
 	v.presentMu.Lock()
 	defer v.presentMu.Unlock()
-	next := slices.DeleteFunc(slices.Clone(v.online()), func(b *Account) bool { return a == b })
-	v.present.Store(&next)
+	last := len(v.there) - 1
+	if a.place > last || v.there[a.place] != a {
+		return
+	}
+	v.there[a.place] = v.there[last]
+	v.there[a.place].place = a.place
+	v.there[last] = nil
+	v.there = v.there[:last]
+	v.present.Store(nil)
 }
 
 func (v *Server) changed(c Change) {

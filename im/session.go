@@ -245,13 +245,16 @@ func (s *Session) ReplyPlain(st *stanza.Stanza) { s.send(st, s.jid, s.wrote, wha
 
 // WaitRoom blocks while so much waits for this session that it should not ask for more: its reader calls it before it
 // reads on. It returns the cause when the session's connection ends first.
-func (s *Session) WaitRoom() error { return s.waitRoom(s.reading) }
+func (s *Session) WaitRoom() error { return s.waitRoom(nil) }
 
-func (s *Session) waitRoom(ctx context.Context) error {
+// waitRoom is WaitRoom for no longer than patience lasts.
+func (s *Session) waitRoom(patience <-chan time.Time) error {
 	for s.out.size() > s.out.limit/2 {
 		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		case <-s.reading.Done():
+			return context.Cause(s.reading)
+		case <-patience:
+			return context.DeadlineExceeded
 		case <-s.out.room:
 		}
 	}

@@ -56,11 +56,10 @@ type Conn struct {
 	secure *tls.Conn
 }
 
-// New is a stream over nc, in clear until Secure is called unless nc is a *tls.Conn.
+// New is a stream over nc, in clear until Secure is called.
 func New(nc net.Conn, l xml.Limits) *Conn {
 	c := &Conn{raw: nc, nc: nc, limits: l, scan: xml.NewScanner(l), total: -1}
 	c.patience.Store(int64(30 * time.Second))
-	c.secure, _ = nc.(*tls.Conn)
 	c.src = newSource(nc)
 	return c
 }
@@ -98,8 +97,11 @@ func (c *Conn) TLS() *tls.ConnectionState {
 func (c *Conn) Read() (*xml.Element, error) {
 	for {
 		el, err := c.scan.Next()
-		if !errors.Is(err, xml.ErrMore) {
-			return el, asStreamError(err)
+		switch {
+		case err == nil:
+			return el, nil
+		case !errors.Is(err, xml.ErrMore):
+			return nil, asStreamError(err)
 		}
 		if err := c.fill(); err != nil {
 			return nil, err
@@ -109,6 +111,10 @@ func (c *Conn) Read() (*xml.Element, error) {
 
 // Buffered tells whether the peer has already sent more than what was read.
 func (c *Conn) Buffered() bool { return c.scan.Buffered() }
+
+// Await waits until the peer has sent more, which is what Read does when nothing complete is there. Of a connection that
+// waits for long, it holds less of the goroutine's stack.
+func (c *Conn) Await() error { return c.fill() }
 
 func (c *Conn) fill() error {
 	p, err := c.src.next()
@@ -169,15 +175,17 @@ func (c *Conn) Secure(cfg *tls.Config, server bool) error {
 	if c.Buffered() {
 		return ErrInjected
 	}
-	tc := tls.Client(c.nc, cfg)
+	below := &under{Conn: c.raw, src: c.src}
+	tc := tls.Client(below, cfg)
 	if server {
-		tc = tls.Server(c.nc, cfg)
+		tc = tls.Server(below, cfg)
 	}
 	if err := tc.Handshake(); err != nil {
 		return fmt.Errorf("stream: tls handshake: %w", err)
 	}
+	below.settled = true
 	c.nc, c.secure = tc, tc
-	c.src = newSource(tc)
+	c.src = &tlsSource{tls: tc, under: below}
 	c.Restart()
 	return nil
 }
@@ -212,7 +220,13 @@ func (c *Conn) Linger(d time.Duration) {
 	if err != nil || c.raw.SetReadDeadline(time.Now().Add(d)) != nil {
 		return
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(c.nc, 1<<20))
+	for n := 0; n < 1<<20; {
+		p, err := c.src.next()
+		if err != nil {
+			return
+		}
+		n += len(p)
+	}
 }
 
 // Close cuts the connection.

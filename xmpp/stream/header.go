@@ -15,9 +15,9 @@ type Header struct {
 	Version  string // "1.0"; "" from a peer older than RFC 3920
 }
 
-// Open sends the header of our direction.
-func (c *Conn) Open(h Header) error {
-	dst := append(make([]byte, 0, 256), "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='"+NS+"'"...)
+// Open sends the header of our direction and what comes right behind it, in one write.
+func (c *Conn) Open(h Header, first ...*xml.Element) error {
+	dst := append(make([]byte, 0, 1024), "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='"+NS+"'"...)
 	for _, a := range [...]xml.Attr{xml.A("from", h.From), xml.A("to", h.To), xml.A("id", h.ID), xml.A("version", "1.0"), xml.A("xml:lang", h.Lang)} {
 		if a.Value == "" {
 			continue
@@ -29,7 +29,11 @@ func (c *Conn) Open(h Header) error {
 		dst = append(dst, '\'')
 	}
 	c.opened = true
-	return c.Write(append(dst, '>'))
+	dst = append(dst, '>')
+	for _, el := range first {
+		dst = Append(dst, el)
+	}
+	return c.Write(dst)
 }
 
 // Header waits for the header of the peer's direction.

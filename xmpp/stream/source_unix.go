@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"sync"
 	"syscall"
 )
 
@@ -15,16 +14,19 @@ func newTCPSource(tc *net.TCPConn) source {
 	if err != nil {
 		return nil
 	}
-	return &tcpSource{raw: raw}
+	s := &tcpSource{raw: raw}
+	s.try = s.read
+	return s
 }
-
-// buffers lends read buffers: a connection that waits has none.
-var buffers = sync.Pool{New: func() any { b := make([]byte, readSize); return &b }}
 
 // tcpSource borrows a buffer only once there is something to read.
 type tcpSource struct {
 	raw  syscall.RawConn
+	try  func(fd uintptr) bool // read, made once
 	held *[]byte
+
+	n   int   // what read has read
+	err error // or why not
 }
 
 func (s *tcpSource) next() ([]byte, error) {
@@ -32,30 +34,31 @@ func (s *tcpSource) next() ([]byte, error) {
 		buffers.Put(s.held)
 		s.held = nil
 	}
-	var n int
-	var readErr error
-	err := s.raw.Read(func(fd uintptr) bool {
-		b := buffers.Get().(*[]byte)
-		for {
-			n, readErr = syscall.Read(int(fd), *b)
-			if !errors.Is(readErr, syscall.EINTR) {
-				break
-			}
-		}
-		if n <= 0 {
-			buffers.Put(b)
-			return !errors.Is(readErr, syscall.EAGAIN)
-		}
-		s.held = b
-		return true
-	})
+	err := s.raw.Read(s.try)
 	switch {
 	case err != nil:
 		return nil, err
-	case readErr != nil:
-		return nil, &net.OpError{Op: "read", Net: "tcp", Err: readErr}
-	case n == 0:
+	case s.err != nil:
+		return nil, &net.OpError{Op: "read", Net: "tcp", Err: s.err}
+	case s.n == 0:
 		return nil, io.EOF
 	}
-	return (*s.held)[:n], nil
+	return (*s.held)[:s.n], nil
+}
+
+// read is called with the connection's file whenever there may be something to read; false: there was not.
+func (s *tcpSource) read(fd uintptr) bool {
+	b := buffers.Get().(*[]byte)
+	for {
+		s.n, s.err = syscall.Read(int(fd), *b)
+		if !errors.Is(s.err, syscall.EINTR) {
+			break
+		}
+	}
+	if s.n <= 0 {
+		buffers.Put(b)
+		return !errors.Is(s.err, syscall.EAGAIN)
+	}
+	s.held = b
+	return true
 }
