@@ -64,26 +64,26 @@ runs on Linux. The server's key is not checked. Whoever measures should switch t
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.IntVar(&flags.users, "users", 1000, "how many accounts sign in (with --accounts: all of them)")
-	f.DurationVar(&cfg.Duration, "duration", 10*time.Second, "how long it counts")
-	f.DurationVar(&cfg.Warmup, "warmup", 2*time.Second, "how long it runs before")
-	f.IntVar(&cfg.Window, "window", 1, "how much is on its way at once")
-	f.Float64Var(&cfg.Rate, "rate", 1000, "messages a second, for rate")
-	f.IntVar(&cfg.Messages, "messages", 100, "messages for each account, for offline and history")
-	f.IntVar(&cfg.Body, "body", 64, "bytes in a message")
-	f.StringVar(&flags.to, "to", "full", "whom messages are for: full or bare addresses")
-	f.StringVar(&cfg.Via, "via", load.Broadcast, "how one writes to all: broadcast or room, for fanout")
-	f.StringVar(&cfg.TLS, "tls", load.StartTLS, "starttls, direct or none")
-	f.StringVar(&cfg.Mechanism, "mechanism", load.ScramSHA256, "SCRAM-SHA-256, SCRAM-SHA-1 or PLAIN")
+	f.IntVar(&flags.users, "users", 1000, "`N` accounts sign in (with --accounts: all of them)")
+	f.DurationVar(&cfg.Duration, "duration", 10*time.Second, "it counts for this `TIME`")
+	f.DurationVar(&cfg.Warmup, "warmup", 2*time.Second, "it runs for this `TIME` before")
+	f.IntVar(&cfg.Window, "window", 1, "`N` messages, sign-ins or broadcasts are on their way at once")
+	f.Float64Var(&cfg.Rate, "rate", 1000, "`N` messages a second, for rate")
+	f.IntVar(&cfg.Messages, "messages", 100, "`N` messages for each account, for offline and history")
+	f.IntVar(&cfg.Body, "body", 64, "`N` bytes in a message")
+	f.StringVar(&flags.to, "to", "full", "`WHOM` messages are for: full or bare addresses")
+	f.StringVar(&cfg.Via, "via", load.Broadcast, "`HOW` one writes to all: broadcast or room, for fanout")
+	f.StringVar(&cfg.TLS, "tls", load.StartTLS, "`HOW` connections are protected: starttls, direct or none")
+	f.StringVar(&cfg.Mechanism, "mechanism", load.ScramSHA256, "`NAME` is SCRAM-SHA-256, SCRAM-SHA-1 or PLAIN")
 	f.BoolVar(&cfg.Managed, "managed", false, "with stream management (XEP-0198)")
-	f.StringVar(&cfg.Domain, "domain", "", "what the server is called (default: as it says)")
+	f.StringVar(&cfg.Domain, "domain", "", "the `NAME` of the server (default: as it says)")
 	f.BoolVar(&cfg.Register, "register", false, "make the accounts first, unless they are there")
-	f.StringVar(&flags.prefix, "prefix", "bench", "accounts are called so, and 0, 1, …")
-	f.StringVar(&flags.accounts, "accounts", "", "file of accounts, name:password in each line")
-	f.IntVar(&cfg.Sources, "sources", 0, "connect from so many addresses, 127.0.0.1 and so on: one has 28,000 ports at most")
-	f.IntVar(&cfg.PID, "pid", 0, "the server's process, whose time and memory are told")
+	f.StringVar(&flags.prefix, "prefix", "bench", "accounts are called `NAME`0, NAME1, …")
+	f.StringVar(&flags.accounts, "accounts", "", "the accounts in `FILE`, name:password in each line")
+	f.IntVar(&cfg.Sources, "sources", 0, "connect from `N` addresses, 127.0.0.1 and so on: one has 28,000 ports at most")
+	f.IntVar(&cfg.PID, "pid", 0, "the server's process has the number `PID`: its time and memory are told")
 	f.BoolVar(&flags.json, "json", false, "print the result as JSON")
-	f.StringVar(&flags.compare, "compare", "", "file with an earlier result (--json): tells ratios")
+	f.StringVar(&flags.compare, "compare", "", "tell ratios to the earlier result in `FILE` (--json)")
 	for name, choices := range map[string][]string{
 		"to": {"full", "bare"}, "via": {load.Broadcast, load.Room}, "tls": {load.StartTLS, load.Direct, load.NoTLS},
 		"mechanism": {load.ScramSHA256, load.ScramSHA1, load.Plain},
@@ -126,10 +126,13 @@ func (p *program) bench(ctx context.Context, cfg load.Config, flags benchFlags) 
 	default:
 		err = r.WriteText(p.out, before)
 	}
-	if err == nil && !r.Sound() {
-		err = &failure{code: exitFailed, what: "the server did not deliver everything once and in order"}
+	switch {
+	case err != nil || r.Sound():
+		return err
+	case r.Lost+r.Doubled+r.Reordered > 0:
+		return &failure{code: exitFailed, what: "the server did not deliver everything once and in order"}
 	}
-	return err
+	return &failure{code: exitFailed, what: "the server answered with errors"}
 }
 
 // unmeasured says why there is no result.
