@@ -98,3 +98,23 @@ func TestAccounts(t *testing.T) {
 		t.Errorf("%v", made)
 	}
 }
+
+// TestArchiveRead: what is missing in an archive, or there twice, is found each time that it is read to the end.
+func TestArchiveRead(t *testing.T) {
+	r := &run{cfg: &Config{Messages: 4}, id: 7, counting: true}
+	c := new(conn)
+	for _, seqs := range [][]uint32{{0, 1, 2, 3}, {0, 1, 3}, {1, 0, 2, 3, 3}, {}} {
+		for _, seq := range seqs {
+			for _, id := range []uint32{6, 7} { // an earlier run's is an entry too
+				m := appendMessage(nil, "a", "chat", body{run: id, seq: seq}, 40)
+				r.entry(c, []byte("<message><result><forwarded>"+string(m)+"</forwarded></result></message>"))
+			}
+		}
+		r.entry(c, []byte("<message><result><forwarded><message><body>hello</body></message></forwarded></result></message>"))
+		r.entry(c, []byte("<message><received/></message>"))
+		r.readAll(c)
+	}
+	if r.units != 2*12+4 || r.result.Lost != 1+4 || r.result.Doubled != 1 || r.result.Reordered != 1 {
+		t.Errorf("%d entries, %+v", r.units, r.result)
+	}
+}

@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -273,17 +272,9 @@ func TestImpossible(t *testing.T) {
 
 // TestManaged: what the server says right behind its last answer is not forgotten, and each <r/> has the right answer.
 func TestManaged(t *testing.T) {
-	var mu sync.Mutex
-	var answers []string
-	full := make(chan struct{})
+	answers := make(chan string, 10)
 	f := &fake{enabled: "<r xmlns='urn:xmpp:sm:3'/><presence/><r xmlns='urn:xmpp:sm:3'/><iq type='result' id='x'/>\n<message", sm: func(el *xml.Element) {
-		mu.Lock()
-		defer mu.Unlock()
-		if el.Name.Local == "a" {
-			if answers = append(answers, el.Attr("h")); len(answers) == 3 {
-				close(full)
-			}
-		}
+		answers <- el.Name.Local + el.Attr("h")
 	}}
 	cfg := quick("idle", f.start(t), 1)
 	cfg.Managed = true
@@ -291,26 +282,23 @@ func TestManaged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := newLoop()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.close()
+	l := newTestLoop(t)
 	if err := l.add(c); err != nil {
 		t.Fatal(err)
 	}
+	want := func(n int, list string) {
+		if err := l.run(t.Context(), l.clock()+10*time.Second, func() bool { return len(answers) == n }); err != nil || len(answers) != n {
+			t.Fatalf("%v, %d answers", err, len(answers))
+		}
+		for _, a := range strings.Fields(list) {
+			if got := <-answers; got != a {
+				t.Errorf("%s, want %s", got, a)
+			}
+		}
+	}
+	want(2, "a0 a1")
 	f.mu.Lock()
 	_ = f.conns["u0"].s.Write([]byte("><body/></message> <presence/><r xmlns='urn:xmpp:sm:3'/>"))
 	f.mu.Unlock()
-	err = l.run(t.Context(), l.clock()+10*time.Second, func() bool {
-		select {
-		case <-full:
-			return true
-		default:
-			return false
-		}
-	})
-	if got := strings.Join(answers, " "); err != nil || got != "0 1 4" {
-		t.Errorf("%v, %s", err, got)
-	}
+	want(1, "a4")
 }

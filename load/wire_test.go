@@ -168,3 +168,24 @@ func TestRecords(t *testing.T) {
 		}
 	}
 }
+
+// TestReason: why the server has closed a connection is told, not that it cannot be written to.
+func TestReason(t *testing.T) {
+	w, far := ends(t)
+	if err := w.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	l := newTestLoop(t)
+	c := &conn{wire: w, jid: "a"}
+	if err := l.add(c); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := far.Write([]byte("<stream:error><conflict/></stream:error></stream:stream>")); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(10 * time.Millisecond)
+	l.send(c, func(dst []byte) []byte { return append(dst, '.') })
+	if err := l.run(t.Context(), l.clock()+time.Second, nil); err == nil || err.Error() != "load: a: the server ends the stream: <stream:error><conflict/></stream:error>" {
+		t.Errorf("%v", err)
+	}
+}
