@@ -2,10 +2,15 @@ package load
 
 import "bytes"
 
-const space = " \t\r\n"
-
 // blank is how much white space p begins with.
-func blank(p []byte) int { return len(p) - len(bytes.TrimLeft(p, space)) }
+func blank(p []byte) int {
+	for i, c := range p {
+		if c > ' ' {
+			return i
+		}
+	}
+	return len(p)
+}
 
 // frame is the length of the first complete first-level element in p, which begins with one; 0: it is not all there;
 // -1: the stream is closed. It counts tags and checks nothing.
@@ -62,21 +67,30 @@ func tag(p []byte) int {
 
 // attr is the value of an attribute in the start tag of el, as it stands there; nil when there is none.
 func attr(el []byte, name string) []byte {
-	p := el[:tag(el)]
-	for p = p[max(0, bytes.IndexAny(p, space)):]; ; {
-		key, rest, _ := bytes.Cut(p, []byte{'='})
-		rest = bytes.TrimLeft(rest, space)
-		if len(rest) == 0 {
+	for p := el[:tag(el)]; ; {
+		eq := bytes.IndexByte(p, '=')
+		if eq < 0 {
 			return nil
 		}
-		n := bytes.IndexByte(rest[1:], rest[0])
+		key, value := p[:eq], p[eq+1:]
+		for len(key) > 0 && key[len(key)-1] <= ' ' {
+			key = key[:len(key)-1]
+		}
+		for len(value) > 0 && value[0] <= ' ' {
+			value = value[1:]
+		}
+		if len(value) == 0 {
+			return nil
+		}
+		n := bytes.IndexByte(value[1:], value[0])
 		if n < 0 {
 			return nil
 		}
-		if string(bytes.TrimSpace(key)) == name {
-			return rest[1 : 1+n]
+		// Before the key stands the end of the attribute before, or the name of the element.
+		if before := len(key) - len(name) - 1; before >= 0 && key[before] <= ' ' && string(key[before+1:]) == name {
+			return value[1 : 1+n]
 		}
-		p = rest[n+2:]
+		p = value[n+2:]
 	}
 }
 
@@ -115,5 +129,5 @@ func inside(el []byte, name string) []byte {
 // is tells whether an element has that name, with its prefix if it has one.
 func is(el []byte, name string) bool {
 	n := len(name) + 1
-	return len(el) > n && string(el[1:n]) == name && (el[n] == '>' || el[n] == '/' || blank(el[n:n+1]) > 0)
+	return len(el) > n && string(el[1:n]) == name && (el[n] <= ' ' || el[n] == '>' || el[n] == '/')
 }
