@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -105,8 +106,18 @@ func writeManual(w io.Writer, cmd *cobra.Command) {
 		if i > 0 {
 			fmt.Fprint(w, ".PP\n")
 		}
+		table := strings.HasPrefix(part, "  ") // stands as it is
+		if table {
+			fmt.Fprint(w, ".nf\n")
+		}
 		for line := range strings.Lines(part) {
-			fmt.Fprintf(w, "%s\n", roff(strings.TrimSpace(line)))
+			if !table {
+				line = strings.TrimSpace(line)
+			}
+			fmt.Fprintf(w, "%s\n", roff(strings.TrimSuffix(line, "\n")))
+		}
+		if table {
+			fmt.Fprint(w, ".fi\n")
 		}
 	}
 	var see []string
@@ -161,10 +172,15 @@ func writeOptions(w io.Writer, cmd *cobra.Command) {
 		if f.Shorthand != "" {
 			head = "-" + f.Shorthand + ", " + head
 		}
-		if _, setting := f.Value.(*settingFlag); setting && f.NoOptDefVal != "" {
+		_, setting := f.Value.(*settingFlag)
+		switch {
+		case setting && f.NoOptDefVal != "":
 			value = "[=true|false]"
-		} else if value != "" {
+		case value != "":
 			value = " " + value
+		}
+		if !setting && !slices.Contains([]string{"", "false", "0"}, f.DefValue) { // settings say theirs themselves
+			usage += " (default " + f.DefValue + ")"
 		}
 		head += value
 		entry(w, head, usage)

@@ -20,7 +20,6 @@ type conn struct {
 	out    []byte // what leaves at the end of the turn
 	marked bool   // the loop looks at out then
 	wants  bool   // watched for room to write
-	ended  bool   // by us
 
 	stanzas uint32 // received, for stream management
 
@@ -29,6 +28,7 @@ type conn struct {
 	source *conn  // whose messages it gets
 	seq    uint32 // messages sent
 	order  order  // messages received
+	pages  order  // messages read from the archive, since its beginning
 }
 
 func (c *conn) bare() string {
@@ -50,9 +50,7 @@ func (c *conn) take(p []byte, handle func(*conn, []byte)) error {
 		p = c.part
 	}
 	for {
-		for len(p) > 0 && (p[0] == ' ' || p[0] == '\n' || p[0] == '\r' || p[0] == '\t') {
-			p = p[1:]
-		}
+		p = p[blank(p):]
 		n := frame(p)
 		if n < 0 {
 			return errEnded

@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -11,12 +12,9 @@ import (
 	"parley/xmpp/xml"
 )
 
-// patience is how long one sign-in, or one answer, may take.
-const patience = 60 * time.Second
-
 // dial opens the connection of account n.
 func (c *Config) dial(ctx context.Context, n int) (*wire, error) {
-	d := net.Dialer{Timeout: patience, KeepAlive: -1}
+	d := net.Dialer{Timeout: c.patience, KeepAlive: -1}
 	if c.Sources > 0 {
 		i := n % c.Sources
 		d.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 0, byte(i/254), byte(1+i%254))}
@@ -25,7 +23,7 @@ func (c *Config) dial(ctx context.Context, n int) (*wire, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load: connect: %w", err)
 	}
-	_ = nc.SetDeadline(time.Now().Add(patience))
+	_ = nc.SetDeadline(time.Now().Add(c.patience))
 	return &wire{Conn: nc}, nil
 }
 
@@ -33,9 +31,30 @@ func (c *Config) dial(ctx context.Context, n int) (*wire, error) {
 type negotiation struct {
 	cfg      *Config
 	wire     *wire
+	stop     func() bool // nothing is broken off any more when the context ends
+	heard    *heard
 	stream   *stream.Conn
 	domain   string
 	features *xml.Element
+}
+
+// heard is a connection that remembers what was read from it. What a server has said behind its last answer has gone into the
+// stream that signed in; the loop needs it.
+type heard struct {
+	net.Conn
+	last []byte // since the last question
+}
+
+func (h *heard) Read(p []byte) (int, error) {
+	n, err := h.Conn.Read(p)
+	h.last = append(h.last, p[:n]...)
+	return n, err
+}
+
+// behind is what was heard behind the answer to the last question.
+func (h *heard) behind() []byte {
+	p := h.last[blank(h.last):]
+	return append([]byte(nil), p[max(0, frame(p)):]...)
 }
 
 // open brings a new connection to the features that are offered before signing in.
@@ -44,12 +63,25 @@ func (c *Config) open(ctx context.Context, n int) (*negotiation, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &negotiation{cfg: c, wire: w, stream: stream.New(w, xml.Limits{}), domain: c.Domain}
+	g := &negotiation{cfg: c, wire: w, domain: c.Domain}
+	g.stop = context.AfterFunc(ctx, func() { _ = w.SetDeadline(time.Unix(1, 0)) })
+	g.talk(w)
 	if err := g.begin(); err != nil {
-		_ = w.Close()
+		g.close()
 		return nil, err
 	}
 	return g, nil
+}
+
+// talk begins a stream on the connection, or on TLS over it.
+func (g *negotiation) talk(nc net.Conn) {
+	g.heard = &heard{Conn: nc}
+	g.stream = stream.New(g.heard, xml.Limits{})
+}
+
+func (g *negotiation) close() {
+	g.stop()
+	_ = g.wire.Close()
 }
 
 func (g *negotiation) begin() error {
@@ -65,7 +97,7 @@ func (g *negotiation) begin() error {
 		return nil
 	}
 	if !g.features.Has(stream.NSTLS, "starttls") {
-		return fmt.Errorf("load: the server offers no STARTTLS")
+		return &Error{Why: "the server offers no STARTTLS", Fix: "--tls direct\n--tls none"}
 	}
 	el, err := g.ask(xml.New(stream.NSTLS, "starttls"))
 	if err != nil {
@@ -90,7 +122,8 @@ func (g *negotiation) secure() error {
 	if err := t.Handshake(); err != nil {
 		return fmt.Errorf("load: TLS: %w", err)
 	}
-	g.wire.secure, g.stream = t, stream.New(t, xml.Limits{})
+	g.wire.secure = t
+	g.talk(t)
 	return nil
 }
 
@@ -101,7 +134,7 @@ func (g *negotiation) header() error {
 	}
 	h, err := g.stream.Header()
 	if err != nil {
-		return fmt.Errorf("load: the stream's header: %w", err)
+		return fmt.Errorf("load: the stream's header: %w", asKnown(err))
 	}
 	if g.domain == "" {
 		g.domain = h.From
@@ -114,6 +147,7 @@ func (g *negotiation) header() error {
 }
 
 func (g *negotiation) ask(el *xml.Element) (*xml.Element, error) {
+	g.heard.last = g.heard.last[:0]
 	if err := g.stream.Send(el); err != nil {
 		return nil, err
 	}
@@ -126,7 +160,16 @@ func (g *negotiation) read() (*xml.Element, error) {
 		return nil, fmt.Errorf("load: sign in: %w", err)
 	}
 	if e := stream.ReadError(el); e != nil {
-		return nil, fmt.Errorf("load: sign in: %w", e)
+		return nil, asKnown(e)
 	}
 	return el, nil
+}
+
+// asKnown says what can be done about an error of the stream.
+func asKnown(err error) error {
+	var e *stream.Error
+	if errors.As(err, &e) && (e.Condition == stream.HostUnknown || e.Condition == "improper-addressing") {
+		return &Error{Why: "the server wants to be called by its name: " + e.Error(), Fix: "--domain NAME"}
+	}
+	return fmt.Errorf("load: sign in: %w", err)
 }

@@ -14,9 +14,6 @@ const (
 // fanout: the first account writes to all, as long as it counts; a window of its messages is on its way at the same time, and
 // the next follows once everybody has one.
 func (r *run) fanout(ctx context.Context) error {
-	if r.cfg.Via != Broadcast && r.cfg.Via != Room {
-		return fmt.Errorf("%q is none of %s, %s", r.cfg.Via, Broadcast, Room)
-	}
 	list, err := r.enter(ctx, 0, len(r.users))
 	if err != nil {
 		return err
@@ -91,7 +88,7 @@ func (r *run) join(ctx context.Context, list []*conn, room string) error {
 			if is(el, "presence") && attr(el, "type") == nil && string(attr(el, "from")) == fmt.Sprintf("%s/%d", room, i) {
 				in = true
 			}
-			refused = r.refused(c, el)
+			refused = refused || r.refused(c, el)
 		}
 		r.loop.send(c, func(dst []byte) []byte {
 			dst = fmt.Appendf(dst, "<presence to='%s/%d'><x xmlns='http://jabber.org/protocol/muc'><history maxstanzas='0'/></x></presence>", room, i)
@@ -101,11 +98,11 @@ func (r *run) join(ctx context.Context, list []*conn, room string) error {
 			}
 			return dst
 		})
-		if err := r.loop.run(ctx, r.loop.clock()+patience, func() bool { return in || refused }); err != nil {
+		if err := r.loop.run(ctx, r.loop.clock()+r.cfg.patience/4, func() bool { return in || refused }); err != nil {
 			return err
 		}
 		if !in {
-			return fmt.Errorf("load: %s could not join the room %s", c.jid, room)
+			return &Error{Why: fmt.Sprintf("%s could not join the room %s", c.jid, room), Fix: "a server that has rooms (XEP-0045)\n--via broadcast"}
 		}
 		r.cfg.progress("joining", float64(i), float64(len(list)))
 	}

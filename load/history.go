@@ -36,19 +36,20 @@ func (r *run) history(ctx context.Context) error {
 	}
 	r.loop.handle = func(c *conn, el []byte) {
 		switch {
-		case is(el, "message") && inside(el, "body") != nil:
-			if r.counting {
-				r.units++
-			}
+		case is(el, "message"):
+			r.entry(c, el)
 		case is(el, "iq") && string(attr(el, "id")) == "page":
 			if r.refused(c, el) {
 				return
 			}
-			if r.counting {
-				_ = r.latency.RecordValue(max(1, int64((r.loop.at-asked[c.slot])/time.Microsecond)))
+			r.took(asked[c.slot])
+			last := string(inside(el, "last"))
+			if last == "" || string(attr(find(el, "fin"), "complete")) == "true" {
+				last = ""
+				r.readAll(c)
 			}
 			if !over {
-				query(c, string(inside(el, "last")))
+				query(c, last)
 			}
 		}
 	}
@@ -62,7 +63,29 @@ func (r *run) history(ctx context.Context) error {
 	return nil
 }
 
-// appendQuery asks for the entries behind after; at the end of the archive, where there is no last one, it begins anew.
+// entry notes one entry of an archive. What is in it of this run came in order, each message once.
+func (r *run) entry(c *conn, el []byte) {
+	text := inside(el, "body")
+	if text == nil {
+		return
+	}
+	if r.counting {
+		r.units++
+	}
+	if b, ok := parseBody(text); ok && b.run == r.id {
+		c.pages.came(b.seq)
+	}
+}
+
+// readAll notes that c has read its archive to the end, and begins anew.
+func (r *run) readAll(c *conn) {
+	r.result.Lost += c.pages.lost(uint32(r.cfg.Messages))
+	r.result.Doubled += c.pages.doubled
+	r.result.Reordered += c.pages.reordered
+	c.pages = order{}
+}
+
+// appendQuery asks for the entries behind after; "": from the beginning.
 func appendQuery(dst []byte, to, after string) []byte {
 	dst = fmt.Appendf(dst, "<iq type='set' id='page' to='%s'><query xmlns='urn:xmpp:mam:2'><set xmlns='http://jabber.org/protocol/rsm'><max>", to)
 	dst = append(strconv.AppendInt(dst, 50, 10), "</max>"...)

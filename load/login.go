@@ -49,10 +49,9 @@ func (r *run) pass(ctx context.Context, what string, d time.Duration) error {
 // visitors are accounts that sign in and out all the time.
 type visitors struct {
 	// fixed
-	run          *run
-	first, n     int  // which accounts
-	available    bool // they say so, and leave in order or not, in turn
-	next, visits atomic.Int64
+	run       *run
+	first, n  int  // which accounts
+	available bool // they say so, and leave in order or not, in turn
 
 	mu      sync.Mutex
 	latency *hdrhistogram.Histogram // guarded by mu
@@ -62,21 +61,26 @@ func (r *run) visitors(first, last int, available bool) *visitors {
 	return &visitors{run: r, first: first, n: last - first, available: available, latency: newHistogram()}
 }
 
-// start lets so many of them come and go at the same time, until one fails, which ends the context. stop waits for them.
+// start lets so many of them come and go at the same time, until one fails, which ends the context. stop waits for them. No
+// account is in twice: with the same resource, one would end the other.
 func (v *visitors) start(ctx context.Context, atOnce int) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var over atomic.Bool
 	var wg sync.WaitGroup
-	for range min(atOnce, v.n) {
+	step := min(atOnce, v.n)
+	for first := range step {
 		wg.Go(func() {
-			for !over.Load() && ctx.Err() == nil {
+			for n := first; !over.Load() && ctx.Err() == nil; n += step {
+				if n >= v.n {
+					n = first
+				}
 				began := time.Now()
-				if err := v.visit(ctx, int(v.next.Add(1)-1)%v.n); err != nil {
+				if err := v.visit(ctx, n); err != nil {
 					cancel(err)
 					return
 				}
 				v.mu.Lock()
-				_ = v.latency.RecordValue(max(1, time.Since(began).Microseconds()))
+				record(v.latency, time.Since(began))
 				v.mu.Unlock()
 			}
 		})

@@ -37,6 +37,7 @@ func (l *loop) clock() time.Duration { return time.Since(l.start) }
 // add takes a connection that has signed in.
 func (l *loop) add(c *conn) error {
 	if err := c.wire.release(); err != nil {
+		_ = c.wire.Close()
 		return err
 	}
 	c.slot = len(l.conns)
@@ -44,6 +45,11 @@ func (l *loop) add(c *conn) error {
 	if err := l.poll.add(c.wire, c.slot); err != nil {
 		return err
 	}
+	if err := c.take(nil, l.handle); err != nil {
+		l.drop(c, err)
+		return l.failed
+	}
+	l.mark(c)
 	l.read(c) // TLS may have read ahead
 	return l.failed
 }
@@ -62,13 +68,17 @@ func (l *loop) mark(c *conn) {
 	}
 }
 
+// glance is how long it may take until the loop sees that its context has ended, when nothing comes.
+const glance = 100 * time.Millisecond
+
 // run handles what comes until the time until, or until done says so; done may be nil.
 func (l *loop) run(ctx context.Context, until time.Duration, done func() bool) error {
 	woke := l.clock()
+	look := woke + glance
 	for {
-		next := until
+		next := min(until, look)
 		if l.tick != nil {
-			next = min(until, l.tick(l.clock()))
+			next = min(next, l.tick(l.clock()))
 		}
 		l.flush()
 		now := l.clock()
@@ -79,12 +89,15 @@ func (l *loop) run(ctx context.Context, until time.Duration, done func() bool) e
 		if now >= until || done != nil && done() {
 			return nil
 		}
-		n, err := l.poll.wait(now, next)
-		if err == nil {
-			err = context.Cause(ctx)
+		if now >= look {
+			look = now + glance
 		}
+		n, err := l.poll.wait(now, next)
 		if err != nil {
 			return fmt.Errorf("load: wait: %w", err)
+		}
+		if err := context.Cause(ctx); err != nil {
+			return err
 		}
 		woke = l.clock()
 		for i := range n {
@@ -105,9 +118,19 @@ func (l *loop) ready(n int, room bool) {
 			c.wants = false
 			err = l.poll.want(c.wire, c.slot, false)
 		}
-		l.check(c, err)
+		if err != nil {
+			l.broken(c, err)
+			return
+		}
 	}
 	l.read(c)
+}
+
+// broken drops a connection that cannot be written to. If the server has said why it closed it, that is what counts.
+func (l *loop) broken(c *conn, err error) {
+	if l.read(c); l.conns[c.slot] != nil {
+		l.drop(c, err)
+	}
 }
 
 // read reads what there is, but not without end: the others have their turn as well. Epoll reports again what remains, but
@@ -133,16 +156,14 @@ func (l *loop) read(c *conn) {
 	}
 }
 
-// drop forgets a connection that has ended; unless we ended it, that is the end of the run.
+// drop forgets a connection that has ended, which is the end of the run.
 func (l *loop) drop(c *conn, err error) {
 	l.conns[c.slot] = nil
 	_ = c.wire.Close()
-	if errors.Is(err, io.EOF) {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = errEnded
 	}
-	if !c.ended {
-		l.check(c, err)
-	}
+	l.check(c, err)
 }
 
 func (l *loop) check(c *conn, err error) {
@@ -155,12 +176,17 @@ func (l *loop) check(c *conn, err error) {
 func (l *loop) flush() {
 	for _, c := range l.dirty {
 		c.marked = false
+		if l.conns[c.slot] == nil {
+			continue
+		}
 		err := c.flush()
 		if len(c.wire.rest) > 0 && !c.wants && err == nil {
 			c.wants = true
 			err = l.poll.want(c.wire, c.slot, true)
 		}
-		l.check(c, err)
+		if err != nil {
+			l.broken(c, err)
+		}
 	}
 	l.dirty = l.dirty[:0]
 }

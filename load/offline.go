@@ -29,17 +29,18 @@ func (r *run) offline(ctx context.Context) error {
 	for i, c := range recipients {
 		c.source = senders[i]
 	}
-	r.units = 0
 	r.loop.handle = func(c *conn, el []byte) { r.read(c, el) }
-	r.begin()
+	r.begin() // the messages were sent before: how long the generator was away does not count
 	for _, c := range recipients {
 		r.loop.send(c, func(dst []byte) []byte { return append(dst, "<presence/>"...) })
 	}
-	err = r.wait(ctx, r.owed)
+	err = r.wait(ctx, "delivering", func() int { return int(total - r.units) })
 	r.end()
 	r.result.Phases = []Phase{stored, r.phase("delivered", nil)}
-	r.latency.Reset() // they were away as long as the generator wanted
-	return err
+	if err != nil {
+		return err
+	}
+	return r.drain(ctx) // what came twice has been counted for one that is missing
 }
 
 // phase is what was measured last.
@@ -85,5 +86,8 @@ func (r *run) store(ctx context.Context, senders []*conn) error {
 	for _, c := range senders {
 		next(c)
 	}
-	return r.wait(ctx, func() int { return len(senders) - answered })
+	if err := r.wait(ctx, "storing", func() int { return len(senders) - answered }); err != nil {
+		return err
+	}
+	return r.answered(len(senders) - answered)
 }

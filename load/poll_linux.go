@@ -3,6 +3,7 @@ package load
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"syscall"
 	"time"
@@ -35,7 +36,20 @@ func newPoller() (*poller, error) {
 	return p, nil
 }
 
-func duplicate(fd int) (int, error) { return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0) }
+// What a wire does once it is released.
+func duplicate(fd int) (int, error)         { return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0) }
+func readFD(fd int, p []byte) (int, error)  { return unix.Read(fd, p) }
+func writeFD(fd int, p []byte) (int, error) { return unix.Write(fd, p) }
+func closeFD(fd int) error                  { return unix.Close(fd) }
+
+// openFiles is how many files the process may have open.
+func openFiles() uint64 {
+	var l unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
+		return math.MaxUint64 // whoever cannot say it does not refuse
+	}
+	return l.Cur
+}
 
 // add watches a connection for what comes; n names it in what wait returns.
 func (p *poller) add(w *wire, n int) error {

@@ -17,10 +17,10 @@ func (r *run) presence(ctx context.Context) error {
 		return err
 	}
 	want, heard := len(list)*(len(list)-1), 0
-	known := make([]map[string]struct{}, len(list))
+	known := make([][]bool, len(list)) // who has heard of whom
 	number := map[string]int{}
 	for i, c := range list {
-		known[i] = make(map[string]struct{}, len(list))
+		known[i] = make([]bool, len(list))
 		number[c.jid] = i
 	}
 	r.begin()
@@ -29,22 +29,25 @@ func (r *run) presence(ctx context.Context) error {
 		if !is(el, "presence") || attr(el, "type") != nil {
 			return
 		}
-		me, who := number[c.jid], string(attr(el, "from"))
-		other, ours := number[who]
-		if _, again := known[me][who]; again || !ours || other == me {
+		me := number[c.jid]
+		other, ours := number[string(attr(el, "from"))]
+		if !ours || other == me || known[me][other] {
 			return
 		}
-		known[me][who] = struct{}{}
+		known[me][other] = true
 		heard++
 		r.note(began)
 	}
 	for _, c := range list {
 		r.loop.send(c, func(dst []byte) []byte { return append(dst, "<presence/>"...) })
 	}
-	err = r.wait(ctx, func() int { return want - heard })
+	err = r.wait(ctx, "presence", func() int { return want - heard })
 	r.end()
 	if err == nil && heard < want {
-		err = fmt.Errorf("load: of %d presences %d came: are the accounts each other's contacts?", want, heard)
+		err = &Error{
+			Why: fmt.Sprintf("of %d presences %d came", want, heard),
+			Fix: "let the server make the accounts each other's contacts (Parley: --contacts everyone)",
+		}
 	}
 	return err
 }

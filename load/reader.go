@@ -2,6 +2,16 @@ package load
 
 import "bytes"
 
+// blank is how much white space p begins with.
+func blank(p []byte) int {
+	for i, c := range p {
+		if c > ' ' {
+			return i
+		}
+	}
+	return len(p)
+}
+
 // frame is the length of the first complete first-level element in p, which begins with one; 0: it is not all there;
 // -1: the stream is closed. It counts tags and checks nothing.
 func frame(p []byte) int {
@@ -12,6 +22,14 @@ func frame(p []byte) int {
 			return 0
 		}
 		i += j
+		if i+1 < len(p) && p[i+1] == '!' { // CDATA: XMPP has nothing else of that kind
+			j := bytes.Index(p[i:], []byte("]]>"))
+			if j < 0 {
+				return 0
+			}
+			i += j
+			continue
+		}
 		n := tag(p[i:])
 		if n == 0 {
 			return 0
@@ -49,51 +67,67 @@ func tag(p []byte) int {
 
 // attr is the value of an attribute in the start tag of el, as it stands there; nil when there is none.
 func attr(el []byte, name string) []byte {
-	head := el[:tag(el)]
-	for i := 0; i < len(head); {
-		eq := bytes.IndexByte(head[i:], '=')
-		if eq < 0 || i+eq+1 >= len(head) {
+	for p := el[:tag(el)]; ; {
+		eq := bytes.IndexByte(p, '=')
+		if eq < 0 {
 			return nil
 		}
-		eq += i
-		quote := head[eq+1]
-		end := bytes.IndexByte(head[eq+2:], quote)
-		if end < 0 {
+		key, value := p[:eq], p[eq+1:]
+		for len(key) > 0 && key[len(key)-1] <= ' ' {
+			key = key[:len(key)-1]
+		}
+		for len(value) > 0 && value[0] <= ' ' {
+			value = value[1:]
+		}
+		if len(value) == 0 {
 			return nil
 		}
-		key := head[bytes.LastIndexByte(head[:eq], ' ')+1 : eq]
-		if string(key) == name {
-			return head[eq+2 : eq+2+end]
+		n := bytes.IndexByte(value[1:], value[0])
+		if n < 0 {
+			return nil
 		}
-		i = eq + 2 + end + 1
+		// Before the key stands the end of the attribute before, or the name of the element.
+		if before := len(key) - len(name) - 1; before >= 0 && key[before] <= ' ' && string(key[before+1:]) == name {
+			return value[1 : 1+n]
+		}
+		p = value[n+2:]
 	}
-	return nil
 }
 
-// inside is the text of the first element called name somewhere in el; nil when there is none.
-func inside(el []byte, name string) []byte {
+// find is what el has from the start tag of the first element called name on; nil when there is none.
+func find(el []byte, name string) []byte {
 	for p := el; ; {
 		i := bytes.IndexByte(p, '<')
 		if i < 0 {
 			return nil
 		}
-		p = p[i:]
+		if p = p[i:]; is(p, name) {
+			return p
+		}
 		n := tag(p)
 		if n == 0 {
-			return nil
-		}
-		if is(p, name) && p[n-2] != '/' {
-			if end := bytes.IndexByte(p[n:], '<'); end >= 0 {
-				return p[n : n+end]
-			}
 			return nil
 		}
 		p = p[n:]
 	}
 }
 
+// inside is the text that the first element called name begins with, somewhere in el; nil when there is none.
+func inside(el []byte, name string) []byte {
+	p := find(el, name)
+	n := tag(p)
+	if n == 0 || p[n-2] == '/' {
+		return nil
+	}
+	end := bytes.IndexByte(p[n:], '<')
+	if end < 0 {
+		return nil
+	}
+	return p[n : n+end]
+}
+
 // is tells whether an element has that name, with its prefix if it has one.
 func is(el []byte, name string) bool {
 	n := len(name) + 1
-	return len(el) > n && string(el[1:n]) == name && (el[n] == ' ' || el[n] == '>' || el[n] == '/')
+	return len(el) > n && string(el[1:n]) == name && (el[n] <= ' ' || el[n] == '>' || el[n] == '/')
 }

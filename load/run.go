@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,30 +23,33 @@ type run struct {
 	meter meter
 
 	conns    []*conn // signed in
-	latency  *hdrhistogram.Histogram
 	counting bool
 	units    int64 // of work, while counting
 	result   Result
+
+	latency     *hdrhistogram.Histogram
+	from, until time.Duration // when the work began that it tells of, on the loop's clock
 }
 
 // scenarios says what each of them does, in the words of `parley bench`.
 type scenario struct {
 	name, unit string
-	pairs      bool // needs an even number of accounts
+	pairs      bool // has an even number of accounts
+	least      int  // accounts
 	run        func(*run, context.Context) error
 }
 
 func scenarios() []scenario {
 	return []scenario{
-		{"login", "login", false, (*run).login},
-		{"idle", "session", false, (*run).idle},
-		{"chat", "message", true, (*run).chat},
-		{"rate", "message", true, (*run).rate},
-		{"fanout", "delivery", false, (*run).fanout},
-		{"offline", "message", true, (*run).offline},
-		{"presence", "presence", false, (*run).presence},
-		{"churn", "login", false, (*run).churn},
-		{"history", "entry", true, (*run).history},
+		{"login", "login", false, 1, (*run).login},
+		{"idle", "session", false, 1, (*run).idle},
+		{"chat", "message", true, 2, (*run).chat},
+		{"rate", "message", true, 2, (*run).rate},
+		{"fanout", "delivery", false, 2, (*run).fanout},
+		{"offline", "message", true, 2, (*run).offline},
+		{"presence", "presence", false, 2, (*run).presence},
+		{"churn", "login", false, 4, (*run).churn},
+		{"history", "entry", true, 2, (*run).history},
 	}
 }
 
@@ -58,22 +63,41 @@ func Scenarios() (names []string) {
 
 // Run measures. Its errors say what kept it from measuring; what a measurement found wrong is in the result.
 func Run(ctx context.Context, cfg Config) (*Result, error) {
-	if err := cfg.check(); err != nil {
+	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
-	for _, s := range scenarios() {
-		if s.name == cfg.Scenario {
-			return s.measure(ctx, &cfg)
+	if cfg.patience == 0 {
+		cfg.patience = time.Minute
+	}
+	i := slices.IndexFunc(scenarios(), func(s scenario) bool { return s.name == cfg.Scenario })
+	return scenarios()[i].measure(ctx, &cfg)
+}
+
+// possible says what this computer lacks for the measurement.
+func (c *Config) possible() error {
+	if c.PID != 0 && resident(c.PID) == 0 {
+		return &Error{Why: fmt.Sprintf("there is no process %d", c.PID), Fix: "--pid with the number of the server's process, on this computer"}
+	}
+	// Beside the connections there are the sign-ins under way, and what every process has open.
+	const others = 2*atOnce + 16
+	files, most := uint64(len(c.Accounts)+others), openFiles()
+	if c.Scenario == "login" {
+		files = uint64(min(c.Window, len(c.Accounts)) + others)
+	}
+	if files > most {
+		return &Error{
+			Why: fmt.Sprintf("a process may have %d files open here, and so many connections need %d", most, files),
+			Fix: fmt.Sprintf("--users %d\nmore files:  ulimit -n %d", max(2, int(most)-others), files),
 		}
 	}
-	return nil, fmt.Errorf("there is no scenario %q", cfg.Scenario)
+	return nil
 }
 
 func (s *scenario) measure(ctx context.Context, cfg *Config) (*Result, error) {
 	if s.pairs {
 		cfg.Accounts = cfg.Accounts[:len(cfg.Accounts)&^1]
 	}
-	r := &run{cfg: cfg, latency: newHistogram(), meter: meter{pid: cfg.PID, empty: resident(cfg.PID)}}
+	r := &run{cfg: cfg, latency: newHistogram(), from: math.MaxInt64, meter: meter{pid: cfg.PID, empty: resident(cfg.PID)}}
 	r.result = Result{Scenario: s.name, Target: cfg.HostPort, Users: len(cfg.Accounts), Window: cfg.Window, TLS: cfg.TLS, Unit: s.unit}
 	var id [4]byte
 	_, _ = rand.Read(id[:]) // never fails
@@ -91,6 +115,9 @@ func (s *scenario) measure(ctx context.Context, cfg *Config) (*Result, error) {
 	}
 	defer l.close()
 	r.loop = l
+	if err := cfg.possible(); err != nil {
+		return nil, err
+	}
 	if cfg.Register {
 		err := r.each(ctx, "accounts", len(r.users), func(ctx context.Context, n int) error { return cfg.register(ctx, n, cfg.Accounts[n]) })
 		if err != nil {
@@ -179,14 +206,18 @@ func (r *run) settle(ctx context.Context, list []*conn, what string) error {
 	for _, c := range list {
 		r.loop.send(c, func(dst []byte) []byte { return c.ping(append(dst, what...)) })
 	}
-	end := r.loop.clock() + patience
-	if err := r.loop.run(ctx, end, func() bool { return waiting == 0 }); err != nil {
+	if err := r.wait(ctx, "waiting for answers", func() int { return waiting }); err != nil {
 		return err
 	}
-	if waiting > 0 {
-		return fmt.Errorf("load: %d clients got no answer within %s", waiting, patience)
+	return r.answered(waiting)
+}
+
+// answered is the error that so many have waited in vain.
+func (r *run) answered(waiting int) error {
+	if waiting == 0 {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("load: the server has not answered %d clients within %s", waiting, r.cfg.patience/4)
 }
 
 // ping asks the server for any answer: what was sent before has been looked at then.
@@ -208,7 +239,7 @@ func (r *run) counted(ctx context.Context) error {
 	r.begin()
 	for end := r.loop.clock() + r.cfg.Duration; r.loop.clock() < end; {
 		r.cfg.progress(r.cfg.Scenario, float64(r.cfg.Duration-(end-r.loop.clock())), float64(r.cfg.Duration))
-		if err := r.loop.run(ctx, min(end, r.loop.clock()+100*time.Millisecond), nil); err != nil {
+		if err := r.loop.run(ctx, min(end, r.loop.clock()+glance), nil); err != nil {
 			return err
 		}
 	}
@@ -217,21 +248,30 @@ func (r *run) counted(ctx context.Context) error {
 }
 
 func (r *run) begin() {
-	r.counting = true
+	r.counting, r.units = true, 0
+	r.from, r.until = r.loop.clock(), math.MaxInt64
 	r.loop.busy = 0
 	r.meter.begin()
 }
 
 func (r *run) end() {
-	r.counting = false
+	r.counting, r.until = false, r.loop.clock()
 	r.meter.end(&r.result, r.units, r.loop.busy, len(r.conns))
 }
 
 // note counts one unit of work that was begun at a time on the loop's clock.
-func (r *run) note(sent time.Duration) {
+func (r *run) note(began time.Duration) {
 	if r.counting {
 		r.units++
-		_ = r.latency.RecordValue(max(1, int64((r.loop.at-sent)/time.Microsecond)))
+	}
+	r.took(began)
+}
+
+// took notes how long something took that was begun while it counted, even if that is over: what a server has fallen behind with
+// belongs to how long it takes.
+func (r *run) took(began time.Duration) {
+	if began >= r.from && began < r.until {
+		record(r.latency, r.loop.at-began)
 	}
 }
 
@@ -241,7 +281,7 @@ func (r *run) judge() {
 		r.result.Doubled += c.order.doubled
 		r.result.Reordered += c.order.reordered
 	}
-	r.result.Lost = r.owed()
+	r.result.Lost += r.owed()
 	if r.latency.TotalCount() > 0 {
 		r.result.Latency = latencyOf(r.latency)
 	}
@@ -258,20 +298,20 @@ func (r *run) owed() (n int) {
 }
 
 // drain waits until everybody has what was sent to him, but not for ever.
-func (r *run) drain(ctx context.Context) error { return r.wait(ctx, r.owed) }
+func (r *run) drain(ctx context.Context) error { return r.wait(ctx, "waiting for the rest", r.owed) }
 
 // wait runs the loop until nothing is left, or until it has become no less for a while.
-func (r *run) wait(ctx context.Context, left func() int) error {
+func (r *run) wait(ctx context.Context, what string, left func() int) error {
 	last, since := left(), r.loop.clock()
 	total := last
-	for last > 0 && r.loop.clock()-since < patience/4 {
-		if err := r.loop.run(ctx, r.loop.clock()+5*time.Millisecond, nil); err != nil {
+	for last > 0 && r.loop.clock()-since < r.cfg.patience/4 {
+		if err := r.loop.run(ctx, r.loop.clock()+glance, func() bool { return left() == 0 }); err != nil {
 			return err
 		}
 		if n := left(); n < last {
 			last, since = n, r.loop.clock()
 		}
-		r.cfg.progress(r.cfg.Scenario, float64(total-last), float64(max(total, 1)))
+		r.cfg.progress(what, float64(total-last), float64(max(total, 1)))
 	}
 	return nil
 }

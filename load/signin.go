@@ -1,9 +1,12 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"parley/xmpp/sasl"
@@ -25,11 +28,12 @@ func (c *Config) signIn(ctx context.Context, n int, u *user) (*conn, error) {
 	}
 	jid, err := g.signIn(u)
 	if err != nil {
-		_ = g.wire.Close()
+		g.close()
 		return nil, fmt.Errorf("%w (account %s)", err, u.Name)
 	}
+	g.stop()
 	_ = g.wire.SetDeadline(time.Time{})
-	return &conn{n: n, wire: g.wire, jid: jid, domain: g.domain, managed: c.Managed}, nil
+	return &conn{n: n, wire: g.wire, part: g.heard.behind(), jid: jid, domain: g.domain, managed: c.Managed}, nil
 }
 
 func (g *negotiation) signIn(u *user) (jid string, err error) {
@@ -67,6 +71,9 @@ func (g *negotiation) signIn(u *user) (jid string, err error) {
 
 // authenticate proves the password with the mechanism that was asked for (RFC 6120 §6).
 func (g *negotiation) authenticate(u *user) error {
+	if err := g.offered(); err != nil {
+		return err
+	}
 	step := func(string) (string, error) { return "\x00" + u.Name + "\x00" + u.Password, nil }
 	if u.proof != nil {
 		step = u.proof.NewConversation().Step
@@ -104,12 +111,41 @@ func (g *negotiation) authenticate(u *user) error {
 	}
 }
 
+// offered tells whether the server takes the mechanism, in an error.
+func (g *negotiation) offered() error {
+	var list []string
+	if m := g.features.Child(stream.NSSASL, "mechanisms"); m != nil {
+		for c := range m.Children() {
+			list = append(list, strings.TrimSpace(c.Text()))
+		}
+	}
+	if slices.Contains(list, g.cfg.Mechanism) {
+		return nil
+	}
+	var fix []string
+	for _, m := range []string{ScramSHA256, ScramSHA1, Plain} {
+		if slices.Contains(list, m) {
+			fix = append(fix, "--mechanism "+m)
+		}
+	}
+	if g.cfg.TLS == NoTLS {
+		fix = append(fix, "--tls "+StartTLS)
+	}
+	return &Error{
+		Why: fmt.Sprintf("the server does not offer %s here, but %s", g.cfg.Mechanism, cmp.Or(strings.Join(list, ", "), "nothing")),
+		Fix: strings.Join(fix, "\n"),
+	}
+}
+
 func refusal(el *xml.Element) error {
 	why := "no reason given"
 	if c := el.First(); c != nil {
 		why = c.Name.Local
 	}
-	return fmt.Errorf("load: the server refuses to sign in: %s", why)
+	if t := el.Child(stream.NSSASL, "text"); t != nil {
+		why += ": " + t.Text()
+	}
+	return &Error{Why: "the server refuses to sign in: " + why, Fix: "make the accounts first:  --register\naccounts that are there:  --accounts FILE"}
 }
 
 // register makes account n, unless it is there already.
@@ -118,24 +154,38 @@ func (c *Config) register(ctx context.Context, n int, a Account) error {
 	if err != nil {
 		return err
 	}
-	defer g.wire.Close()
+	defer g.close()
 	el, err := g.ask(request("set", "register", xml.New(nsRegister, "query").With(
 		xml.New(nsRegister, "username").WithText(a.Name), xml.New(nsRegister, "password").WithText(a.Password))))
-	if err != nil {
+	var why *stream.Error // of a server that hears nobody who has not signed in
+	if err != nil && !errors.As(err, &why) {
 		return err
 	}
-	if el.Attr("type") == "result" {
-		return nil
-	}
-	why := errors.New("the server does not register accounts")
-	if st, err := stanza.Parse(el); err == nil && st.Type == stanza.ErrorType {
-		e := stanza.ErrorOf(st)
-		if e.Condition == stanza.Conflict {
+	if err == nil {
+		if err = unregistered(el); err == nil {
 			return nil
 		}
-		why = e
 	}
-	return fmt.Errorf("load: register %s: %w", a.Name, why)
+	return &Error{
+		Why: fmt.Sprintf("the account %s cannot be registered: %s", a.Name, strings.TrimPrefix(err.Error(), "load: ")),
+		Fix: "let the server take registrations (Parley: --registration open)\naccounts that are there:  --accounts FILE",
+	}
+}
+
+// unregistered says why an account was not made; nil: it is there.
+func unregistered(answer *xml.Element) error {
+	if answer.Attr("type") == "result" {
+		return nil
+	}
+	st, err := stanza.Parse(answer)
+	if err != nil || st.Type != stanza.ErrorType {
+		return errors.New("the server does not know how")
+	}
+	e := stanza.ErrorOf(st)
+	if e.Condition == stanza.Conflict {
+		return nil
+	}
+	return e
 }
 
 func request(kind, id string, payload *xml.Element) *xml.Element {

@@ -6,11 +6,8 @@ import (
 	"strings"
 )
 
-// WriteText tells the result to people, with ratios to an earlier one unless that is nil.
+// WriteText tells the result to people, with ratios to an earlier one of the same scenario unless that is nil.
 func (r *Result) WriteText(w io.Writer, before *Result) error {
-	if before != nil && before.Scenario != r.Scenario {
-		return fmt.Errorf("compare: the earlier result is of %q, this one of %q", before.Scenario, r.Scenario)
-	}
 	if before == nil {
 		before = new(Result)
 	}
@@ -31,7 +28,7 @@ func (r *Result) WriteText(w io.Writer, before *Result) error {
 		if before.Server != nil {
 			earlier = *before.Server
 		}
-		t.figure("server, µs a "+r.Unit, "%.2f", s.CPU, earlier.CPU)
+		t.figure("server, µs per "+r.Unit, "%.2f", s.CPU, earlier.CPU)
 		t.figure("server, processors", "%.2f", s.Cores, earlier.Cores)
 		t.figure("server, MiB resident", "%.1f", s.RSS, earlier.RSS)
 		t.figure("server, KiB a session", "%.1f", s.PerSession, earlier.PerSession)
@@ -62,7 +59,7 @@ func (t *text) line(format string, args ...any) { fmt.Fprintf(t, format+"\n", ar
 
 // figure writes one figure, and how many times the earlier one it is.
 func (t *text) figure(name, format string, v, earlier float64) {
-	if v == 0 {
+	if v <= 0 { // not measured; memory that has not grown
 		return
 	}
 	value := fmt.Sprintf(format, v)

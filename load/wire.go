@@ -52,7 +52,7 @@ func (w *wire) Read(p []byte) (int, error) {
 		return w.Conn.Read(p)
 	}
 	for {
-		n, err := syscall.Read(w.fd, p)
+		n, err := readFD(w.fd, p)
 		switch {
 		case errors.Is(err, syscall.EINTR):
 		case errors.Is(err, syscall.EAGAIN):
@@ -102,7 +102,7 @@ func (w *wire) push() (bool, error) {
 
 func (w *wire) try(p []byte) (int, error) {
 	for {
-		n, err := syscall.Write(w.fd, p)
+		n, err := writeFD(w.fd, p)
 		switch {
 		case errors.Is(err, syscall.EINTR):
 		case errors.Is(err, syscall.EAGAIN):
@@ -120,7 +120,9 @@ func (w *wire) Close() error {
 	if !w.free {
 		return w.Conn.Close()
 	}
-	return syscall.Close(w.fd)
+	fd := w.fd
+	w.fd = -1 // its number may be another connection's by the next write
+	return closeFD(fd)
 }
 
 // upper is what the stream runs on: TLS or the connection itself.
