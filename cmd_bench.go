@@ -39,8 +39,8 @@ func (p *program) benchCommand() *cobra.Command {
 		Short: "measure how much a server bears, Parley or another",
 		Long: `parley bench signs many accounts in to a server of yours, has them do one kind of work, and tells how much of it was done,
 how long it took, and whether a message was lost, doubled or out of order. It works with every server that speaks XMPP, and
-runs on Linux. The server's key is not checked. Whoever measures should switch the server's limits off first
-(for Parley: limits.rates = "false"); docs/performance.md says how the figures there came about.
+runs on Linux. The server's key is not checked. Whoever measures should switch the server's limits off first (for Parley:
+limits.rates = false, and for fanout broadcast.every = 0); docs/performance.md says how the figures there came about.
 
   login     sign in and out again, --window at once
   idle      sign in and do nothing: memory
