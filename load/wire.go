@@ -72,19 +72,22 @@ func (w *wire) Write(p []byte) (int, error) {
 	if !w.free {
 		return w.Conn.Write(p)
 	}
-	if len(w.rest) > 0 {
-		w.rest = append(w.rest, p...)
-		return len(p), nil
+	n := 0
+	if len(w.rest) == 0 {
+		var err error
+		if n, err = w.try(p); err != nil {
+			return 0, err
+		}
 	}
-	n, err := w.try(p)
-	if err != nil {
-		return 0, err
+	if len(w.rest)+len(p)-n > maxRest {
+		return 0, errors.New("the server does not read what it is sent")
 	}
-	if n < len(p) {
-		w.rest = append(w.rest, p[n:]...)
-	}
+	w.rest = append(w.rest, p[n:]...)
 	return len(p), nil
 }
+
+// maxRest is how many bytes may wait for a connection: a server that does not keep up with a rate is not given all of it.
+const maxRest = 8 << 20
 
 // push writes what was kept. It reports whether nothing is left.
 func (w *wire) push() (bool, error) {
