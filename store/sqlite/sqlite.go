@@ -86,7 +86,7 @@ func Open(dir string, o Options) (_ *Engine, err error) {
 		o.Cache = 48 << 20
 	}
 	if o.foldAt <= 0 {
-		o.foldAt = 20_000
+		o.foldAt = 100_000 // a fifth of it makes a quarter more work; a start after a crash reads so many rows in 0.2 to 0.4 s
 	}
 	if o.foldSlice <= 0 {
 		o.foldSlice = 50
