@@ -70,6 +70,8 @@ type Engine struct {
 	ws     writerStmts
 	seq    int64 // the last one given
 	fresh  []tailRow
+	sums   summer
+	vals   []dv                 // memory for the rows of one statement
 	folds  *folding             // a fold that has begun, or nil
 	sweeps map[store.Owner]bool // owners with rows to be swept up
 	waits  map[store.Owner]bool // the same, but not before the next fold
