@@ -88,6 +88,7 @@ type Server struct {
 	present   atomic.Pointer[[]*Account] // who is online; copy-on-write
 	presentMu sync.Mutex                 // guards the writing of present; ranks after account.mu
 	ids       atomic.Uint64
+	rendered  sync.Pool   // of *[]byte: memory for what is about to be kept
 	stopping  atomic.Bool // everybody is leaving: nobody needs to hear who else does
 }
 
