@@ -133,9 +133,15 @@ func (a *Account) Keep(d *Delivery, peer jid.JID, sent bool) error {
 	if sender == nil && !d.late && d.Stanza.From.Bare() == a.jid { // he writes to himself
 		sender = a.session(d.Stanza.From.Resource())
 	}
+	buf, _ := a.srv.rendered.Get().(*[]byte)
+	if buf == nil {
+		buf = new([]byte)
+	}
+	*buf = d.Stanza.Append((*buf)[:0])
 	id, err := a.srv.store.Log.Append(d.Journey, a.owner, store.Entry{
-		Time: time.Now(), Peer: peer.Bare().String(), Sent: sent, Note: sender.note(d.Journey.Mark()), Body: d.Stanza.Append(nil),
+		Time: time.Now(), Peer: peer.Bare().String(), Sent: sent, Note: sender.note(d.Journey.Mark()), Body: *buf,
 	})
+	a.srv.rendered.Put(buf) // the store has a copy
 	switch {
 	case errors.Is(err, store.ErrFull):
 		return stanza.Bad(stanza.ResourceConstraint, "The server's disk is full; the message was not kept. Try again later.")

@@ -89,6 +89,7 @@ type Server struct {
 	presentMu sync.Mutex                 // ranks after account.mu
 	there     []*Account                 // guarded by presentMu: who is online, each at its account's place
 	ids       atomic.Uint64
+	rendered  sync.Pool   // of *[]byte: memory for what is about to be kept
 	stopping  atomic.Bool // everybody is leaving: nobody needs to hear who else does
 }
 

@@ -45,6 +45,7 @@ const (
 	wireEpoch = "store/wire-epoch" // 4 bytes, of owner 0: the present epoch
 	wireEras  = "store/wire-eras"  // of every owner that has some: 12 bytes each, epoch and last id
 	eraBytes  = 12
+	wireBytes = 22 // of an id on the wire
 	wireBits  = 48 // of owner and of id
 )
 
@@ -166,12 +167,14 @@ func (l *Log) WireID(o Owner, id ID) string {
 	if w.block == nil {
 		return ""
 	}
-	var b [aes.BlockSize]byte
+	room := make([]byte, wireBytes+aes.BlockSize) // of both, since what is enciphered does not stay on the stack
+	b := room[wireBytes:]
 	binary.BigEndian.PutUint64(b[8:], uint64(id))
 	binary.BigEndian.PutUint64(b[2:], uint64(o)) // its low 48 bits are b[4:10], just in front of those of id
-	binary.BigEndian.PutUint32(b[:], w.epochOf(o, id))
-	w.block.Encrypt(b[:], b[:])
-	return base64.RawURLEncoding.EncodeToString(b[:])
+	binary.BigEndian.PutUint32(b, w.epochOf(o, id))
+	w.block.Encrypt(b, b)
+	base64.RawURLEncoding.Encode(room[:wireBytes], b)
+	return string(room[:wireBytes])
 }
 
 // ParseWireID returns the id that WireID made s of, for the same owner and database; whether that entry exists is
@@ -179,7 +182,7 @@ func (l *Log) WireID(o Owner, id ID) string {
 func (l *Log) ParseWireID(o Owner, s string) (id ID, ok bool) {
 	w := &l.s.wire
 	var b [aes.BlockSize]byte
-	if len(s) != 22 || w.block == nil {
+	if len(s) != wireBytes || w.block == nil {
 		return 0, false
 	}
 	// Decode ignores line breaks and spare bits; neither may make a second spelling of an id.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"strings"
 
 	"parley/store"
 )
@@ -12,19 +13,30 @@ import (
 // writerStmts are the prepared statements of the writer.
 type writerStmts struct {
 	begin, commit, rollback     *stmt
-	add, replace, row           *stmt
+	add                         [len(addRows)]*stmt // so many rows at once
+	replace, row                *stmt
 	trim, set, del, forget      *stmt
 	chunk, putChunk, folded     *stmt
 	floor, dropRow, drop, swept *stmt
 	frames, writeBack           *stmt
 }
 
+// addRows are the numbers of rows that one statement adds. Many at once cost half of what they cost one by one.
+var addRows = [...]int{64, 8, 1}
+
+// addColumns is how many values a row of the log has.
+const addColumns = 9
+
 func (w *writerStmts) prepare(c *conn) error {
-	return c.keep([]query{
+	add := make([]query, len(addRows))
+	for i, n := range addRows {
+		add[i] = query{&w.add[i], "INSERT INTO log (seq, owner, id, stamp, peer, sent, note, body, sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)" +
+			strings.Repeat(", (?, ?, ?, ?, ?, ?, ?, ?, ?)", n-1)}
+	}
+	return c.keep(append(add, []query{
 		{&w.begin, "BEGIN IMMEDIATE"},
 		{&w.commit, "COMMIT"},
 		{&w.rollback, "ROLLBACK"},
-		{&w.add, "INSERT INTO log (seq, owner, id, stamp, peer, sent, note, body, sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"},
 		{&w.row, "SELECT owner, id, stamp, peer, sent, note FROM log WHERE seq = ?"},
 		{&w.replace, "UPDATE log SET body = ?, sum = ? WHERE seq = ?"},
 		{&w.trim, "INSERT INTO trim (owner, floor, swept) VALUES (?, ?, 0) " +
@@ -42,7 +54,7 @@ func (w *writerStmts) prepare(c *conn) error {
 		{&w.swept, "UPDATE trim SET swept = ? WHERE owner = ?"},
 		{&w.frames, "PRAGMA wal_checkpoint(NOOP)"},
 		{&w.writeBack, "PRAGMA wal_checkpoint(PASSIVE)"},
-	})
+	}...))
 }
 
 // Commit implements store.Engine.
@@ -52,10 +64,18 @@ func (e *Engine) Commit(ops []store.Op) error {
 	seq := e.seq
 	e.fresh = e.fresh[:0]
 	err := e.transact("commit", func() error {
-		for i := range ops {
-			if err := e.apply(&ops[i], &seq); err != nil {
+		for rest := ops; len(rest) > 0; {
+			n := appends(rest)
+			var err error
+			if n > 0 {
+				err = e.add(rest[:n], &seq)
+			} else {
+				n, err = 1, e.apply(&rest[0])
+			}
+			if err != nil {
 				return err
 			}
+			rest = rest[n:]
 		}
 		return nil
 	})
@@ -103,24 +123,54 @@ func (e *Engine) transact(doing string, do func() error) error {
 	return err
 }
 
-func (e *Engine) apply(op *store.Op, seq *int64) error {
+// appends is how many of ops, from the first on, add entries.
+func appends(ops []store.Op) int {
+	for i := range ops {
+		if ops[i].Kind != store.OpAppend {
+			return i
+		}
+	}
+	return len(ops)
+}
+
+// add adds entries to the log, behind *seq.
+func (e *Engine) add(ops []store.Op, seq *int64) error {
+	for i, n := range addRows {
+		for ; len(ops) >= n; ops = ops[n:] {
+			vals := e.vals[:0]
+			for i := range ops[:n] {
+				*seq++
+				vals = e.row(vals, &ops[i], *seq)
+			}
+			e.vals = vals
+			if err := e.ws.add[i].exec(vals...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// row appends the values of an entry's row to vals.
+func (e *Engine) row(vals []dv, op *store.Op, seq int64) []dv {
+	n := &op.Entry
+	sent := int64(0)
+	if n.Sent {
+		sent = 1
+	}
+	o, id, stamp, note := int64(op.Owner), int64(n.ID), n.Time.UnixNano(), int64(n.Note)
+	body := n.Body
+	if body == nil {
+		body = []byte{}
+	}
+	e.fresh = append(e.fresh, tailRow{op.Owner, n.ID, ref{seq, hashPeer(n.Peer)}})
+	return append(vals, seq, o, id, stamp, n.Peer, sent, note, body, e.sums.entry(o, id, stamp, n.Peer, sent, note, body))
+}
+
+// apply carries out what adds no entry.
+func (e *Engine) apply(op *store.Op) error {
 	o := int64(op.Owner)
 	switch op.Kind {
-	case store.OpAppend:
-		*seq++
-		n := &op.Entry
-		sent := int64(0)
-		if n.Sent {
-			sent = 1
-		}
-		stamp := n.Time.UnixNano()
-		body := n.Body
-		if body == nil {
-			body = []byte{}
-		}
-		e.fresh = append(e.fresh, tailRow{op.Owner, n.ID, ref{*seq, hashPeer(n.Peer)}})
-		note := int64(n.Note)
-		return e.ws.add.exec(*seq, o, int64(n.ID), stamp, n.Peer, sent, note, body, sumEntry(o, int64(n.ID), stamp, n.Peer, sent, note, body))
 	case store.OpReplace:
 		return e.applyReplace(op)
 	case store.OpTrim:
@@ -149,7 +199,7 @@ func (e *Engine) applyReplace(op *store.Op) error {
 	err = e.ws.row.rows(func(row []dv) bool {
 		o, id := number(row[0]), number(row[1])
 		found = o == int64(op.Owner) && id == int64(op.Entry.ID)
-		sum = sumEntry(o, id, number(row[2]), text(row[3]), number(row[4]), number(row[5]), body)
+		sum = e.sums.entry(o, id, number(row[2]), text(row[3]), number(row[4]), number(row[5]), body)
 		return false
 	}, seq)
 	if err != nil || !found { // swept away
@@ -178,37 +228,34 @@ func (e *Engine) seqOf(o store.Owner, id store.ID) (int64, error) {
 
 // The checksums find a flipped bit that SQLite, which has no checksums of its own, would return as it is.
 
-// sumEntry leaves out a note that is none: entries of format 1 keep their sums.
-func sumEntry(owner, id, stamp int64, peer string, sent, note int64, body []byte) int64 {
-	var b [41]byte
-	binary.LittleEndian.PutUint64(b[0:], uint64(owner))
-	binary.LittleEndian.PutUint64(b[8:], uint64(id))
-	binary.LittleEndian.PutUint64(b[16:], uint64(stamp))
-	binary.LittleEndian.PutUint64(b[24:], uint64(len(peer)))
-	b[32] = byte(sent)
-	if note == 0 {
-		return checksum(b[:33], peer, body)
+// A summer makes the checksums of entries, in memory of its own.
+type summer struct{ head []byte }
+
+// entry leaves out a note that is none: entries of format 1 keep their sums.
+func (m *summer) entry(owner, id, stamp int64, peer string, sent, note int64, body []byte) int64 {
+	b := binary.LittleEndian.AppendUint64(m.head[:0], uint64(owner))
+	b = binary.LittleEndian.AppendUint64(b, uint64(id))
+	b = binary.LittleEndian.AppendUint64(b, uint64(stamp))
+	b = binary.LittleEndian.AppendUint64(b, uint64(len(peer)))
+	b = append(b, byte(sent))
+	if note != 0 {
+		b = binary.LittleEndian.AppendUint64(b, uint64(note))
 	}
-	binary.LittleEndian.PutUint64(b[33:], uint64(note))
-	return checksum(b[:], peer, body)
+	m.head = append(b, peer...)
+	return checksum(m.head, body)
 }
 
 func sumValue(owner int64, key string, value []byte) int64 {
-	var b [16]byte
-	binary.LittleEndian.PutUint64(b[0:], uint64(owner))
-	binary.LittleEndian.PutUint64(b[8:], uint64(len(key)))
-	return checksum(b[:], key, value)
+	b := binary.LittleEndian.AppendUint64(nil, uint64(owner))
+	b = binary.LittleEndian.AppendUint64(b, uint64(len(key)))
+	return checksum(append(b, key...), value)
 }
 
 func sumWatermark(seq int64) int64 {
-	var b [8]byte
-	binary.LittleEndian.PutUint64(b[:], uint64(seq))
-	return checksum(b[:], "folded", nil)
+	return checksum(append(binary.LittleEndian.AppendUint64(nil, uint64(seq)), "folded"...), nil)
 }
 
-func checksum(head []byte, s string, body []byte) int64 {
+func checksum(head, body []byte) int64 {
 	table := crc32.MakeTable(crc32.Castagnoli) // made once, by the library
-	sum := crc32.Update(0, table, head)
-	sum = crc32.Update(sum, table, []byte(s))
-	return int64(crc32.Update(sum, table, body))
+	return int64(crc32.Update(crc32.Update(0, table, head), table, body))
 }

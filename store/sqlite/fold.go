@@ -176,5 +176,5 @@ func sumChunk(o store.Owner, first store.ID, b []byte) uint32 {
 	var head [16]byte
 	binary.LittleEndian.PutUint64(head[0:], uint64(o))
 	binary.LittleEndian.PutUint64(head[8:], uint64(first))
-	return uint32(checksum(head[:], "", b))
+	return uint32(checksum(head[:], b))
 }

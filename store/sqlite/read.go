@@ -16,6 +16,7 @@ type reader struct {
 	one, up, down  *stmt // rows of the log
 	floor          *stmt
 	get, all, each *stmt
+	sums           summer
 }
 
 // fetchRows is how many rows one statement reads at most, each named by its place.
@@ -145,7 +146,7 @@ func (e *Engine) fetch(r *reader, o store.Owner, places []place, q store.Query, 
 		want := places[at].id
 		at++
 		var entry store.Entry
-		if entry, bad = e.entry(o, want, row); bad != nil {
+		if entry, bad = e.entry(&r.sums, o, want, row); bad != nil {
 			return false
 		}
 		if entry.ID != 0 && (q.Peer == "" || entry.Peer == q.Peer) {
@@ -174,13 +175,13 @@ func (e *Engine) fetch(r *reader, o store.Owner, places []place, q store.Query, 
 
 // entry makes an Entry of a row. A row that is another entry's means a damaged index; one that fails its checksum is
 // reported and withheld: the zero Entry.
-func (e *Engine) entry(o store.Owner, id store.ID, row []dv) (store.Entry, error) {
+func (e *Engine) entry(sums *summer, o store.Owner, id store.ID, row []dv) (store.Entry, error) {
 	owner, rowID, stamp := number(row[1]), number(row[2]), number(row[3])
 	peer, sent, note, body := text(row[4]), number(row[5]), number(row[6]), blob(row[7])
 	if owner != int64(o) || rowID != int64(id) {
 		return store.Entry{}, damaged(e.path, e.dir, fmt.Sprintf("the index of owner %d leads astray at entry %d", o, id))
 	}
-	if sumEntry(owner, rowID, stamp, peer, sent, note, body) != number(row[8]) {
+	if sums.entry(owner, rowID, stamp, peer, sent, note, body) != number(row[8]) {
 		e.log.Error("an entry of the log is damaged and is withheld; restore a backup of the data directory",
 			"path", e.path, "owner", o, "entry", id)
 		return store.Entry{}, nil

@@ -87,11 +87,11 @@ func TestWriteBack(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	commit(500)
-	if frames, back := left(e); frames < 500 || back == frames {
+	commit(checkpointFrames / 2)
+	if frames, back := left(e); frames < checkpointFrames/2 || back == frames {
 		t.Errorf("%d pages in the log, %d written back: too early", frames, back)
 	}
-	commit(500)
+	commit(checkpointFrames / 2)
 	if frames, back := left(e); frames < checkpointFrames || back != frames {
 		t.Errorf("%d pages in the log, %d written back", frames, back)
 	}

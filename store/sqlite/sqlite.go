@@ -70,6 +70,8 @@ type Engine struct {
 	ws     writerStmts
 	seq    int64 // the last one given
 	fresh  []tailRow
+	sums   summer
+	vals   []dv                 // memory for the rows of one statement
 	folds  *folding             // a fold that has begun, or nil
 	sweeps map[store.Owner]bool // owners with rows to be swept up
 	waits  map[store.Owner]bool // the same, but not before the next fold
@@ -86,7 +88,7 @@ func Open(dir string, o Options) (_ *Engine, err error) {
 		o.Cache = 48 << 20
 	}
 	if o.foldAt <= 0 {
-		o.foldAt = 20_000
+		o.foldAt = 100_000 // a fifth of it makes a quarter more work; a start after a crash reads so many rows in 0.2 to 0.4 s
 	}
 	if o.foldSlice <= 0 {
 		o.foldSlice = 50

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"fmt"
-	"hash/fnv"
 	"sync"
 
 	"parley/store"
@@ -15,9 +14,10 @@ type ref struct {
 }
 
 func hashPeer(peer string) uint16 {
-	h := fnv.New32a()
-	h.Write([]byte(peer))
-	v := h.Sum32()
+	v := uint32(2166136261) // FNV-1a
+	for i := range len(peer) {
+		v = (v ^ uint32(peer[i])) * 16777619
+	}
 	return uint16(v>>16) ^ uint16(v)
 }
 
