@@ -54,15 +54,15 @@ ratearchive() {
 	target 'latency at 1,000 msg/s, archive on, p99, ms' .latency_ms.p99 below 5
 }
 fanout() {
-	measure fanout '' none 500 ejabberd prosody fanout
+	measure fanout '' none 500 ejabberd prosody fanout --window 4
 	target 'broadcast to 500 (peers: room of 500), deliveries/s' .per_second at-least 4
 }
 login() {
-	measure login '' none 1000 ejabberd prosody login
+	measure login '' none 1000 ejabberd prosody login --window 16
 	target 'login SCRAM-SHA-256, no TLS, logins/s' .per_second at-least 3
 }
 logintls() {
-	measure logintls '' starttls 1000 ejabberd prosody login
+	measure logintls '' starttls 1000 ejabberd prosody login --window 16
 	target 'login SCRAM-SHA-256, STARTTLS, logins/s' .per_second at-least 2
 }
 idle() {
@@ -142,7 +142,7 @@ down() {
 
 # once LABEL RUN: one run, and what it has to say of messages that went wrong.
 once() {
-	local label=$1 server=${1%@*} n=$users args=() what
+	local label=$1 server=${1%@*} n=$users args=() wait=$warmup what
 	local file=$out/$row/$label.$2
 	[[ $label != *@* ]] || n=${label#*@}
 	case ${work[0]} in
@@ -155,7 +155,8 @@ once() {
 		;;
 	esac
 	settle
-	bench "$server" "$file" "${work[@]}" ${args+"${args[@]}"} --users "$n" --duration "${duration}s" --warmup "${warmup}s" || true
+	[ "${work[0]}" != idle ] || wait=15 # until every server has given back what signing in took
+	bench "$server" "$file" "${work[@]}" ${args+"${args[@]}"} --users "$n" --duration "${duration}s" --warmup "${wait}s" || true
 	what=$(jq -r '[to_entries[] | select(.key | IN("lost", "doubled", "reordered", "errors")) | select(.value != 0)
 		| "\(.value) \(.key)"] | join(", ")' "$file.json" 2>/dev/null) || what=
 	[ "$(jq -r type "$file.json" 2>/dev/null)" = object ] || what="no result, see $file.log"
