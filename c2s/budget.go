@@ -42,6 +42,9 @@ func (b *bucket) refill(now time.Time) {
 	b.last = now
 }
 
+// used tells whether wait may have to wait.
+func (b *bucket) used() bool { return b.tokens < 1 }
+
 // wait takes one, and returns when that was there to be taken.
 func (b *bucket) wait(ctx context.Context) error {
 	b.refill(time.Now())

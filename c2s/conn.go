@@ -40,8 +40,9 @@ type conn struct {
 	budgets budgets
 	unwatch func() // ends watch; nil without a timeout
 
-	// the writer of the moment; started by Wake, waited for by leave
+	// the writer of the moment; begun by Wake or Write, waited for by leave
 	writers sync.WaitGroup
+	direct  *direct // nil once there is TLS, and where there is nothing of the kind
 
 	mu      sync.Mutex
 	leaving bool          // guarded by mu: no writer is started any more
@@ -56,6 +57,7 @@ func newConn(v *Server, nc net.Conn, mode Mode) *conn {
 	} else {
 		c.addr = netip.IPv6Loopback() // memory
 	}
+	c.direct = newDirect(nc)
 	c.stream = stream.New(nc, xml.Limits{
 		Bytes: preAuthStanza, Depth: 64, Elements: 32, Attrs: 64, Declarations: 32, Name: 256, Value: 32 << 10,
 	})
@@ -127,6 +129,7 @@ var errIdle = errors.New("c2s: idle")
 // serve moves elements from the connection to the session until one of them ends, or until nothing comes.
 func (c *conn) serve(ctx context.Context, first bool) (err error) {
 	defer c.caught(&err)
+	defer c.session.Flush()
 	if first {
 		if c.set.Timeout > 0 {
 			c.unwatch = c.watch()
@@ -142,7 +145,26 @@ func (c *conn) serve(ctx context.Context, first bool) (err error) {
 		if err := c.session.WaitRoom(); err != nil {
 			return err
 		}
-		el, err := c.stream.Read()
+		el, err := c.next(busy)
+		if el == nil {
+			return err
+		}
+		if err := c.take(ctx, el); err != nil {
+			return err
+		}
+	}
+}
+
+// next is the next element, which is good until it is called again. Before it waits for more, what was read is on its way.
+// The error is errIdle when nothing came for idleTime; none and no element: the connection has been told to end.
+func (c *conn) next(busy bool) (*xml.Element, error) {
+	for {
+		el, err := c.stream.Next()
+		if !errors.Is(err, xml.ErrMore) {
+			return el, err
+		}
+		c.session.Flush()
+		err = c.stream.Await()
 		for err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
 			next := time.Time{}
 			if busy {
@@ -150,18 +172,15 @@ func (c *conn) serve(ctx context.Context, first bool) (err error) {
 			}
 			switch {
 			case !c.rearm(next):
-				return nil
+				return nil, nil
 			case !busy:
-				return errIdle
+				return nil, errIdle
 			}
 			busy = false
-			el, err = c.stream.Read()
+			err = c.stream.Await()
 		}
 		if err != nil {
-			return err
-		}
-		if err := c.take(ctx, el); err != nil {
-			return err
+			return nil, err
 		}
 	}
 }
@@ -179,7 +198,11 @@ func (c *conn) take(ctx context.Context, el *xml.Element) error {
 		return c.manage(ctx, el)
 	}
 	if c.set.Rates {
-		if err := c.budgets.of(el.Name.Local).wait(c.reading); err != nil {
+		b := c.budgets.of(el.Name.Local)
+		if b.used() {
+			c.session.Flush()
+		}
+		if err := b.wait(c.reading); err != nil {
 			return err
 		}
 	}
@@ -260,7 +283,7 @@ func (c *conn) flush() {
 	if m := c.srv.Hall.Store().Mark(); m != 0 {
 		_ = c.srv.Hall.Store().Wait(ctx, m)
 	}
-	c.write()
+	c.write(nil)
 }
 
 // status is what contacts read about why somebody has gone.
@@ -274,40 +297,6 @@ func status(why *stream.Error) string {
 		return "The server is stopping"
 	}
 	return ""
-}
-
-// Wake starts a writer; see im.Carrier.
-func (c *conn) Wake() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.leaving {
-		c.writers.Go(c.write)
-	}
-}
-
-// write writes what the session has for its client until there is nothing more for now.
-func (c *conn) write() {
-	var err error
-	defer func() {
-		if err != nil {
-			_ = c.stream.Close() // the reader sees it and leaves
-			c.halt()
-		}
-	}()
-	defer c.caught(&err)
-	var p []byte
-	for {
-		next, id := c.session.Next(c.reading, p)
-		if next == nil {
-			return
-		}
-		if err = c.stream.Write(next); err != nil {
-			c.say(slog.LevelDebug, "not written", slog.String("jid", c.session.JID().String()), slog.Any("err", err))
-			return
-		}
-		c.session.Wrote(id)
-		p = next
-	}
 }
 
 // End closes the stream with err; see im.Carrier.

@@ -74,6 +74,7 @@ func (c *conn) secure(deadline time.Time) error {
 	if err := c.until(end); err != nil {
 		return err
 	}
+	c.direct = nil
 	if err := c.stream.Secure(c.srv.TLS, true); err != nil {
 		if errors.Is(err, stream.ErrInjected) {
 			return &stream.Error{Condition: stream.PolicyViolation, Text: "Nothing may follow <starttls/> before the handshake."}

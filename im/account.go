@@ -28,7 +28,8 @@ type Account struct {
 
 	loading  sync.Mutex // held while the account is read from the store
 	loaded   atomic.Bool
-	recalled bool // guarded by loading: see recall
+	gone     atomic.Bool // it was removed
+	recalled bool        // guarded by loading: see recall
 
 	sessions atomic.Pointer[[]*Session] // copy-on-write, written under mu; read by anyone
 	blocked  atomic.Pointer[blockList]  // likewise
@@ -70,6 +71,11 @@ func (a *Account) Online() bool {
 		}
 	}
 	return false
+}
+
+// is tells whether the account has that name; nil, and one that was removed, have none.
+func (a *Account) is(localpart string) bool {
+	return a != nil && a.jid.Local() == localpart && !a.gone.Load()
 }
 
 func (a *Account) session(resource string) *Session {
@@ -222,6 +228,8 @@ type outgoing struct {
 	answer bool       // to a probe: only for a session that is available
 	unseen bool       // what was wide already: only for a session that is not available, and thus has not heard it
 	to     []*Session // to these sessions of the account (pushes), when not nil
+	shared rendering  // what is wide, once it is routed
+	woken  *wakes     // likewise: who got it
 	then   func()     // no stanza, but what is to be done once all before it has been said
 }
 

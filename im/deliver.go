@@ -20,10 +20,10 @@ const (
 	kept                  // nobody can take it now
 )
 
-// targets decides who gets a message or an iq: the rules of RFC 6121 §8.5.2 and §8.5.3, table 1. The sessions are
+// targets decides who gets a message or an iq that is for the address 'to': the rules of RFC 6121 §8.5.2 and §8.5.3, table 1. The sessions are
 // valid during the turn. The caller holds a.mu.
-func (a *Account) targets(st *stanza.Stanza) (fate, []*Session) {
-	if r := st.To.Resource(); r != "" { // §8.5.3
+func (a *Account) targets(st *stanza.Stanza, to jid.JID) (fate, []*Session) {
+	if r := to.Resource(); r != "" { // §8.5.3
 		if s := a.session(r); s != nil {
 			a.aim = append(a.aim[:0], s)
 			return delivered, a.aim
@@ -44,16 +44,15 @@ func (a *Account) targets(st *stanza.Stanza) (fate, []*Session) {
 	case st.Type == stanza.ErrorType:
 		return ignored, nil
 	}
-	to := a.aim[:0]
+	a.aim = a.aim[:0]
 	for _, s := range a.Sessions() {
 		if s.presence.Load() != nil && s.priority >= 0 {
-			to = append(to, s)
+			a.aim = append(a.aim, s)
 		}
 	}
-	a.aim = to
 	switch {
-	case len(to) > 0:
-		return delivered, to // to all of them, not to the "most available" one (§8.5.2.1.1)
+	case len(a.aim) > 0:
+		return delivered, a.aim // to all of them, not to the "most available" one (§8.5.2.1.1)
 	case st.Type == stanza.Headline:
 		return ignored, nil
 	}
@@ -61,20 +60,20 @@ func (a *Account) targets(st *stanza.Stanza) (fate, []*Session) {
 }
 
 // arrive is the recipient's turn: block list, targets, Arriving steps, delivery. What follows is returned.
-func (a *Account) arrive(ctx context.Context, j store.Journey, st *stanza.Stanza) ([]*stanza.Stanza, error) {
+func (a *Account) arrive(ctx context.Context, by *Session, j store.Journey, st *stanza.Stanza) ([]*stanza.Stanza, error) {
 	if a.Blocks(st.From) {
 		return nil, a.srv.errBlocked(st)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	f, to := a.targets(st)
+	f, to := a.targets(st, st.To)
 	switch f {
 	case refused:
 		return nil, stanza.Bad(stanza.ServiceUnavailable, "")
 	case ignored:
 		return nil, nil
 	}
-	d := a.begin(Delivery{Stanza: st, Account: a, Targets: to, Journey: j})
+	d := a.begin(Delivery{Stanza: st, Account: a, Targets: to, Journey: j, by: by})
 	defer a.end()
 	for _, step := range a.srv.arriving {
 		if err := step(ctx, d); err != nil {
@@ -152,7 +151,15 @@ func (a *Account) copy(ctx context.Context, d *Delivery, st *stanza.Stanza) erro
 // give puts a message, or a copy of it, into the outbox of a session. Who is catching up will come by it in the Log; who
 // cannot take it now begins to catch up, or is closed when it is not kept. The caller holds a.mu.
 func (a *Account) give(ctx context.Context, d *Delivery, s *Session, st *stanza.Stanza, to jid.JID, place store.ID) error {
-	if s.catching && d.ID != 0 || s.send(st, to, a.srv.store.Mark(), what{id: d.ID, moves: place != 0, message: true}, false) {
+	if s.catching && d.ID != 0 {
+		return nil
+	}
+	if s.put(st, to, a.srv.store.Mark(), what{id: d.ID, moves: place != 0, message: true}, false) {
+		if d.by != nil {
+			d.by.woken.add(s)
+		} else {
+			s.kick()
+		}
 		return nil
 	}
 	if d.ID == 0 && d.Session == nil {
@@ -165,7 +172,11 @@ func (a *Account) give(ctx context.Context, d *Delivery, s *Session, st *stanza.
 		s.feedMe() // what filled the outbox may have been written by now, and nothing else would start the feed
 		return nil
 	}
-	if !s.away() && !s.squeeze(st, to, a.srv.store.Mark()) { // who is not there misses what is for now or never
+	switch {
+	case s.away(): // who is not there misses what is for now or never
+	case s.squeeze(st, to, a.srv.store.Mark()):
+		s.kick()
+	default:
 		s.End(&stream.Error{Condition: stream.ResourceConstraint, Text: "This client reads too slowly."})
 	}
 	return nil
@@ -216,6 +227,9 @@ func (v *Server) errBlocked(st *stanza.Stanza) error {
 // nobody blocks. It returns how many accounts were reached, and how many were passed over because one of the two has
 // blocked the other.
 func (v *Server) Headline(ctx context.Context, from *Account, st *stanza.Stanza) (reached, blocked int) {
+	var woken wakes
+	defer func() { woken.write() }()
+	shared := st.Share()
 	for _, b := range v.online() {
 		if b == from {
 			continue
@@ -225,9 +239,11 @@ func (v *Server) Headline(ctx context.Context, from *Account, st *stanza.Stanza)
 			continue
 		}
 		b.mu.Lock()
-		f, to := b.targets(st.Addressed(st.From, b.jid))
+		f, to := b.targets(st, b.jid)
 		for _, s := range to {
-			s.push(st, b.jid, 0)
+			if s.pushed(shared, b.jid, 0) {
+				woken.add(s)
+			}
 		}
 		b.mu.Unlock()
 		if f == delivered {

@@ -38,7 +38,7 @@ func (v *Server) EndSessions(ctx context.Context, localpart, resource string, wh
 // writes belongs to the same journey; it may be nil, and is not asked when the message is not taken. Why it is not is
 // the error. Post must not be called inside a journey.
 func (v *Server) Post(ctx context.Context, st *stanza.Stanza, also func(store.Journey) error) error {
-	if err := v.prepare(ctx, st); err != nil {
+	if _, err := v.account(ctx, st.To.Local()); err != nil { // before the journey: inside one nobody waits for a disk
 		return err
 	}
 	j, err := v.store.Begin(ctx)

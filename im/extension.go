@@ -58,6 +58,7 @@ type Delivery struct {
 	Copies []*Session
 	Wrap   func(*stanza.Stanza) *stanza.Stanza
 
+	by      *Session // whose reader carries it and comes to Flush; nil: nobody's
 	emitted []*stanza.Stanza
 	late    bool // nobody is handling it: it was kept back by a session that has ended
 }

@@ -37,6 +37,9 @@ func (o *outbox) append(mark store.Mark, w what, own bool, render func([]byte) [
 	if o.closed {
 		return true
 	}
+	if o.buf == nil {
+		o.buf = lend()
+	}
 	before := len(o.buf)
 	buf := render(o.buf)
 	if !own && before > 0 && o.passed(len(buf), w) {
@@ -120,23 +123,43 @@ func (o *outbox) start(durable store.Mark) (wake bool, ask store.Mark) {
 	return false, o.ask(wait)
 }
 
-// take moves everything durable to the front of spare and returns it with the highest Log id inside; nil when there
-// is nothing. With stream management the id is 0, because what was written is not yet delivered, and hopeless says that the
+// bufferSize is that of the buffers that are lent.
+const bufferSize = 4 << 10
+
+// buffers lends outboxes their memory: one that is empty has none, and to grow into a new one costs several times as much
+// as the stanza that goes into it.
+var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+
+func lend() []byte { return buffers.Get().(*[bufferSize]byte)[:0] }
+
+// giveBack takes a buffer that nobody uses any more; one that has grown is left to the collector.
+func giveBack(p []byte) {
+	if cap(p) == bufferSize {
+		buffers.Put((*[bufferSize]byte)(p[:bufferSize]))
+	}
+}
+
+// take returns everything durable, and the highest Log id inside; nil when there is nothing. spare, a buffer or nil, belongs to
+// the outbox from now on. With stream management the id is 0, because what was written is not yet delivered, and hopeless says that the
 // client acknowledges nothing.
 func (o *outbox) take(durable store.Mark, spare []byte) (p []byte, id store.ID, hopeless bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	p, id = o.taken(durable, spare)
-	if o.acks == nil {
+	if p, id = o.taken(durable, spare); p == nil {
+		if o.acks == nil {
+			giveBack(spare)
+			return nil, 0, false
+		}
+		if p = spare[:0]; p == nil {
+			p = lend()
+		}
+	} else if o.acks == nil {
 		return p, id, false
-	}
-	if p != nil {
-		o.acks.wrote(p)
-		spare = p
 	} else {
-		spare = spare[:0]
+		o.acks.wrote(p)
 	}
-	if p = o.acks.say(spare, durable); len(p) == 0 {
+	if p = o.acks.say(p, durable); len(p) == 0 {
+		giveBack(p)
 		return nil, 0, false
 	}
 	return p, 0, o.acks.hopeless()
@@ -162,6 +185,9 @@ func (o *outbox) taken(durable store.Mark, spare []byte) ([]byte, store.ID) {
 		return full, id
 	}
 	end := o.holds[n-1].end
+	if spare == nil {
+		spare = lend()
+	}
 	out := append(spare[:0], o.buf[:end]...)
 	o.buf = o.buf[:copy(o.buf, o.buf[end:])]
 	o.holds = o.holds[:copy(o.holds, o.holds[n:])]
@@ -182,6 +208,7 @@ func (o *outbox) rest(durable func() store.Mark) (done bool, ask store.Mark) {
 	}
 	o.running = false
 	if len(o.holds) == 0 {
+		giveBack(o.buf)
 		o.buf = nil // an idle session owns no buffer
 	}
 	return true, o.ask(wait)

@@ -187,14 +187,19 @@ func (b *Account) hear(o outgoing) {
 		case st.To.Resource() != "" && st.To != s.jid:
 		case o.answer && !available, o.unseen && available:
 		case o.wide && b.jid != st.From.Bare() && b.srv.blocks(o.hidden, s.jid): // one of its resources is blocked
-		default:
+		case o.woken == nil:
 			s.push(st, s.jid, o.mark)
+		case s.pushed(o.shared, s.jid, o.mark):
+			o.woken.add(s)
 		}
 	}
 }
 
 // fanOut delivers a presence of account a to everybody online who may see it, and to a's own sessions.
 func (v *Server) fanOut(a *Account, o outgoing) {
+	var woken wakes
+	defer func() { woken.write() }()
+	o.shared, o.woken = o.st.Share(), &woken
 	if v.everyone != nil {
 		for _, b := range v.online() {
 			if b == a || !v.blocks(o.hidden, b.jid) {

@@ -27,6 +27,9 @@ func (s *Session) Receive(ctx context.Context, el *xml.Element) error {
 		return &stream.Error{Condition: "invalid-from", Text: "The 'from' is not yours."} // RFC 6120 §8.1.2.1
 	}
 	st.From = s.jid // the only edit, before anybody else has seen the stanza
+	if st.Kind != stanza.Message {
+		s.Flush() // what the others lead to may take long
+	}
 	if err != nil {
 		s.refuse(st, err)
 		return nil
@@ -73,7 +76,7 @@ func (s *Session) Submit(ctx context.Context, st *stanza.Stanza) (refused, err e
 	if isSubscription(st) {
 		return s.srv.agree(ctx, s.account, st)
 	}
-	if err := s.srv.prepare(ctx, st); err != nil {
+	if err := s.prepare(ctx, st); err != nil {
 		return err, nil
 	}
 	todo, err := s.srv.before(ctx, s, st)
@@ -83,6 +86,9 @@ func (s *Session) Submit(ctx context.Context, st *stanza.Stanza) (refused, err e
 	begin := s.srv.store.Begin
 	if st.Kind == stanza.Presence {
 		begin = s.srv.store.BeginSmall
+	}
+	if s.srv.store.Slow() {
+		s.Flush()
 	}
 	j, err := begin(ctx)
 	if err != nil {
@@ -97,12 +103,17 @@ func (s *Session) Submit(ctx context.Context, st *stanza.Stanza) (refused, err e
 }
 
 // prepare reads the recipient from the store, if need be, before the journey: inside one nobody waits for a disk.
-func (v *Server) prepare(ctx context.Context, st *stanza.Stanza) error {
-	if st.Kind == stanza.Presence || st.To.Domain() != v.domain.Domain() {
+func (s *Session) prepare(ctx context.Context, st *stanza.Stanza) error {
+	if st.Kind == stanza.Presence || st.To.Domain() != s.srv.domain.Domain() || s.peer.is(st.To.Local()) {
 		return nil
 	}
-	_, err := v.account(ctx, st.To.Local())
-	return err
+	s.Flush()
+	a, err := s.srv.account(ctx, st.To.Local())
+	if err != nil {
+		return err
+	}
+	s.peer = a
+	return nil
 }
 
 // carry is the part of a stanza's way that is inside the journey, which it ends.
@@ -127,7 +138,7 @@ func (v *Server) carry(ctx context.Context, s *Session, j store.Journey, st *sta
 	if err != nil {
 		return err
 	}
-	refused := v.Route(ctx, j, first, more...)
+	refused := v.route(ctx, s, j, first, more)
 	if s.number != 0 && kept != v.store.Log.Appends() {
 		s.countIn(j)
 	}
@@ -150,7 +161,7 @@ func (a *Account) send(ctx context.Context, s *Session, j store.Journey, st *sta
 	if s.closed || a.repeated(left) { // a session that has ended in the meantime has told its client how far it got
 		return nil, nil, trace{}, ErrDrop
 	}
-	d := a.begin(Delivery{Stanza: st, Account: a, Session: s, Journey: j})
+	d := a.begin(Delivery{Stanza: st, Account: a, Session: s, Journey: j, by: s})
 	defer a.end()
 	for _, step := range a.srv.sending {
 		if err := step(ctx, d); err != nil {

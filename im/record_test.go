@@ -45,6 +45,7 @@ func resting(t *testing.T, exts ...Extension) (*Server, *memory.Engine) {
 type silent struct{}
 
 func (silent) Wake()             {}
+func (silent) Write()            {}
 func (silent) End(*stream.Error) {}
 
 func managed(t *testing.T, v *Server, name string) *Session {
@@ -335,6 +336,7 @@ func FuzzReadStanding(f *testing.F) {
 type woken struct{ n int }
 
 func (w *woken) Wake()             { w.n++ }
+func (w *woken) Write()            { w.n++ }
 func (w *woken) End(*stream.Error) {}
 
 // TestFeedBeginsWithAnEmptyOutbox: a session that begins to catch up when its writer has just written all that there was is

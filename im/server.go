@@ -80,7 +80,8 @@ type Server struct {
 	slots      int // how many things extensions keep with each session
 	answers    map[answerKey]*Answer
 
-	table table
+	table  table
+	spread spread
 
 	settings atomic.Pointer[Settings] // what it points to is not changed
 	agreeing sync.Mutex               // held while two accounts agree what they see of each other; ranks before account.mu
@@ -389,7 +390,9 @@ func (v *Server) closing(ctx context.Context, j store.Journey, s *Session, why s
 // left of it in memory goes. The directory no longer has it.
 func (v *Server) Removed(ctx context.Context, localpart string, owner store.Owner) {
 	a := v.table.remove(localpart)
-	if a == nil {
+	if a != nil {
+		a.gone.Store(true)
+	} else {
 		a = &Account{srv: v, owner: owner}
 		a.jid, _ = jid.New(localpart, v.domain.Domain(), "")
 		a.blocked.Store(&blockList{})

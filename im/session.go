@@ -12,9 +12,10 @@ import (
 	"parley/xmpp/stream"
 )
 
-// Carrier is the connection that a session is attached to. Neither method may block or call the session.
+// Carrier is the connection that a session is attached to. No method may block; Wake and End may not call the session.
 type Carrier interface {
 	Wake()             // there is something to write: see Session.Next
+	Write()            // likewise, and the caller, who holds no lock, may do it himself: see Session.NextNow
 	End(*stream.Error) // close the stream with this error; nil: in order
 }
 
@@ -54,12 +55,16 @@ type Session struct {
 	managed bool       // stream management is on
 	erred   bool       // what is being handled was answered with an error
 	wrote   store.Mark // what the session had written so far rests on it
+	peer    *Account   // the last that it wrote to
+	woken   wakes      // by what the reader has handled since Flush
 
 	handled atomic.Uint32 // stanzas of the client since then; written by the reader
 	stale   atomic.Bool   // what a session is to have again after a restart has changed
 
 	out   outbox
 	feeds feeds
+
+	spread bool // guarded by srv.spread.mu: it waits there
 
 	// guarded by out.mu
 	carrier Carrier       // nil until Attach
@@ -124,35 +129,41 @@ func (s *Session) End(err *stream.Error) {
 
 // Next is called by the session's writer, one at a time: it returns the next bytes to write and the highest place in
 // the account's Log among them. nil: the writer must end; Wake is called when there is more. spare is the buffer of
-// the previous call, to be used again.
+// the previous call, which belongs to the session again.
 func (s *Session) Next(ctx context.Context, spare []byte) ([]byte, store.ID) {
+	for {
+		p, id, more := s.NextNow(spare)
+		if !more {
+			return p, id
+		}
+		spare = nil
+		s.feeds.step(ctx, s)
+	}
+}
+
+// NextNow is Next for a writer that must not wait for a disk. more: it must not end but be followed by one that calls
+// Next.
+func (s *Session) NextNow(spare []byte) (p []byte, id store.ID, more bool) {
 	for {
 		p, id, hopeless := s.out.take(s.srv.store.Durable(), spare)
 		if hopeless {
 			s.End(&stream.Error{Condition: stream.PolicyViolation, Text: "This client does not acknowledge what it is sent."})
 		}
 		if p != nil {
-			return p, id
+			return p, id, false
 		}
-		if s.feeds.step(ctx, s) {
-			continue
+		spare = nil
+		if s.feeds.waiting() && !s.out.fed() {
+			return nil, 0, true
 		}
 		done, ask := s.out.rest(s.srv.store.Durable)
 		if !done {
 			continue
 		}
-		if s.feeds.waiting() && !s.out.fed() {
-			// A feed came after the last look; whoever added it saw this writer still running.
-			if !s.restart() {
-				return nil, 0
-			}
-			continue
-		}
-		if ask == 0 || s.srv.store.Notify(ask, s) {
-			return nil, 0
-		}
-		if !s.restart() {
-			return nil, 0
+		// A feed may have come after the last look, or room for one; whoever brought it saw this writer still running.
+		again := s.feeds.waiting() && !s.out.fed()
+		if !again && (ask == 0 || s.srv.store.Notify(ask, s)) || !s.restart() {
+			return nil, 0, false
 		}
 	}
 }
@@ -175,7 +186,10 @@ func (s *Session) Wrote(id store.ID) {
 func (s *Session) Durable() { s.kick() }
 
 // kick starts a writer when there is something that may be written.
-func (s *Session) kick() {
+func (s *Session) kick() { s.stir(Carrier.Wake) }
+
+// stir has the session's connection begin to write when there is something that may be written.
+func (s *Session) stir(begin func(Carrier)) {
 	for {
 		durable := s.srv.store.Durable()
 		s.out.mu.Lock()
@@ -183,7 +197,7 @@ func (s *Session) kick() {
 		c := s.carrier // as it is now: a connection that the session leaves meanwhile starts no writer any more
 		s.out.mu.Unlock()
 		if wake {
-			c.Wake()
+			begin(c)
 			return
 		}
 		if ask == 0 || s.srv.store.Notify(ask, s) {
@@ -202,22 +216,44 @@ func (s *Session) feedMe() {
 	}
 }
 
+// Flush writes to those who got something from the session's reader, as far as that can be written at once. Its reader
+// calls it before it waits for anything: for its connection, for room, for a disk. No lock is held.
+func (s *Session) Flush() {
+	s.woken.write()
+	clear(s.woken)
+	s.woken = s.woken[:0]
+}
+
 // send puts one stanza into the outbox, addressed to 'to'. false: the outbox is full or closed.
-func (s *Session) send(st *stanza.Stanza, to jid.JID, mark store.Mark, w what, own bool) bool {
-	ok := s.out.append(mark, w, own, func(dst []byte) []byte { return st.AppendTo(dst, to) })
+func (s *Session) send(st rendering, to jid.JID, mark store.Mark, w what, own bool) bool {
+	ok := s.put(st, to, mark, w, own)
 	if ok {
 		s.kick()
 	}
 	return ok
 }
 
+// put is send without the kick.
+func (s *Session) put(st rendering, to jid.JID, mark store.Mark, w what, own bool) bool {
+	return s.out.append(mark, w, own, func(dst []byte) []byte { return st.AppendTo(dst, to) })
+}
+
 // push is send for what others cause and nobody keeps: a session that cannot take it has lost count of the world, and
 // is closed, so that it starts anew; then it reports false.
 func (s *Session) push(st *stanza.Stanza, to jid.JID, mark store.Mark) bool {
-	if s.send(st, to, mark, what{}, false) || s.squeeze(st, to, mark) {
+	ok := s.pushed(st, to, mark)
+	if ok {
+		s.kick()
+	}
+	return ok
+}
+
+// pushed is push without the kick.
+func (s *Session) pushed(st rendering, to jid.JID, mark store.Mark) bool {
+	if s.put(st, to, mark, what{}, false) || s.squeeze(st, to, mark) {
 		return true
 	}
-	if st.Kind == stanza.IQ && s.away() {
+	if iq, is := st.(*stanza.Stanza); is && iq.Kind == stanza.IQ && s.away() {
 		return false
 	}
 	s.srv.log.Info("session closed: it does not read", slog.String("jid", s.jid.String()))
@@ -225,10 +261,10 @@ func (s *Session) push(st *stanza.Stanza, to jid.JID, mark store.Mark) bool {
 	return false
 }
 
-// squeeze is send for what nobody keeps and the outbox had no room for, as long as what fills that waits for the disk: then
+// squeeze is put for what nobody keeps and the outbox had no room for, as long as what fills that waits for the disk: then
 // its reader is not to blame.
-func (s *Session) squeeze(st *stanza.Stanza, to jid.JID, mark store.Mark) bool {
-	return s.out.held(s.srv.store.Durable()) && s.send(st, to, mark, what{}, true)
+func (s *Session) squeeze(st rendering, to jid.JID, mark store.Mark) bool {
+	return s.out.held(s.srv.store.Durable()) && s.put(st, to, mark, what{}, true)
 }
 
 // Reply puts an answer to something that the session itself asked into its outbox.
@@ -250,6 +286,7 @@ func (s *Session) WaitRoom() error { return s.waitRoom(nil) }
 // waitRoom is WaitRoom for no longer than patience lasts.
 func (s *Session) waitRoom(patience <-chan time.Time) error {
 	for s.out.size() > s.out.limit/2 {
+		s.Flush()
 		select {
 		case <-s.reading.Done():
 			return context.Cause(s.reading)

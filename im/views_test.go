@@ -59,6 +59,8 @@ func (w *wire) Wake() {
 	})
 }
 
+func (w *wire) Write() { w.Wake() }
+
 func (w *wire) End(err *stream.Error) { w.d.t.Errorf("%s: ended: %v", w.d.name, err) }
 
 // hear updates the view from the bytes that a session was sent.

@@ -25,11 +25,12 @@ type Transport string
 const (
 	TCP    Transport = "tcp"    // in clear until STARTTLS
 	TLS    Transport = "tls"    // from the first byte
+	Clear  Transport = "clear"  // no TLS
 	Memory Transport = "memory" // no network and no TLS
 )
 
 // Transports are all of them.
-func Transports() []Transport { return []Transport{Memory, TCP, TLS} }
+func Transports() []Transport { return []Transport{Memory, Clear, TCP, TLS} }
 
 // Server is a running server.
 type Server struct {
@@ -61,6 +62,9 @@ func Start(t testing.TB, o Options) *Server {
 	}
 	c := settings(t, o.Settings)
 	c.Port, c.Listen, c.TLSPort = 0, []string{"127.0.0.1"}, 0
+	if o.Transport == Clear {
+		c.InsecureListen = "127.0.0.1:0"
+	}
 	if o.Engine == nil {
 		o.Engine = memory.New()
 	}
@@ -126,7 +130,10 @@ func (s *Server) Dial() (nc net.Conn, direct bool) {
 		return near, false
 	}
 	addr := s.Facts().Listen
-	if s.transport == TLS {
+	switch s.transport {
+	case Clear:
+		addr = s.Facts().Insecure
+	case TLS:
 		addr = s.Facts().TLSListen
 	}
 	nc, err := net.DialTimeout("tcp", addr[0], patience)

@@ -166,6 +166,9 @@ func (c *Client) Leave() { c.hall.Close(context.Background(), c.Session, "") }
 // Wake is of im.Carrier.
 func (c *Client) Wake() {}
 
+// Write is of im.Carrier.
+func (c *Client) Write() {}
+
 // End is of im.Carrier.
 func (c *Client) End(err *stream.Error) {
 	c.mu.Lock()

@@ -85,11 +85,29 @@ func (s *Stanza) Append(dst []byte) []byte { return s.AppendTo(dst, s.To) }
 
 // AppendTo renders the stanza with another address in 'to': one stanza serves several recipients.
 func (s *Stanza) AppendTo(dst []byte, to jid.JID) []byte {
-	name := s.Kind.String()
+	return s.appendTail(appendAttr(s.appendHead(dst), " to='", to.String()))
+}
+
+// Shared is a stanza as it is rendered for any number of recipients: they differ in 'to' alone.
+type Shared struct{ head, tail []byte }
+
+// Share renders the stanza but for its 'to'.
+func (s *Stanza) Share() *Shared { return &Shared{s.appendHead(nil), s.appendTail(nil)} }
+
+// AppendTo is that of the stanza.
+func (s *Shared) AppendTo(dst []byte, to jid.JID) []byte {
+	return append(appendAttr(append(dst, s.head...), " to='", to.String()), s.tail...)
+}
+
+// appendHead renders what stands before the 'to'.
+func (s *Stanza) appendHead(dst []byte) []byte {
 	dst = append(dst, '<')
-	dst = append(dst, name...)
-	dst = appendAttr(dst, " from='", s.From.String())
-	dst = appendAttr(dst, " to='", to.String())
+	dst = append(dst, s.Kind.String()...)
+	return appendAttr(dst, " from='", s.From.String())
+}
+
+// appendTail renders what stands behind the 'to'.
+func (s *Stanza) appendTail(dst []byte) []byte {
 	dst = appendAttr(dst, " id='", s.ID)
 	dst = appendAttr(dst, " type='", s.Type)
 	dst = appendAttr(dst, " xml:lang='", s.Lang)
@@ -99,7 +117,7 @@ func (s *Stanza) AppendTo(dst []byte, to jid.JID) []byte {
 	dst = append(dst, '>')
 	dst = s.AppendInside(dst, NSClient)
 	dst = append(dst, '<', '/')
-	dst = append(dst, name...)
+	dst = append(dst, s.Kind.String()...)
 	return append(dst, '>')
 }
 

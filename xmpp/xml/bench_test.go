@@ -24,6 +24,19 @@ func BenchmarkNext(b *testing.B) {
 	}
 }
 
+func BenchmarkLend(b *testing.B) {
+	s := inStream(b, wire)
+	in := []byte(chatMessage)
+	b.SetBytes(int64(len(in)))
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Feed(in)
+		if _, err := s.Lend(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkNextBatch reads as a busy connection does: many messages at once, the last one cut.
 func BenchmarkNextBatch(b *testing.B) {
 	s := inStream(b, wire)

@@ -3,21 +3,45 @@ package xml
 // build makes the element that r has read; text is its bytes, space the default namespace around it. Everything in the
 // element is a part of text, or a decoded copy where decoding was needed.
 func (r *reader) build(text, space string) *Element {
-	t := &r.top
-	attrs := r.attrs[:r.own]
-	n := 0
-	for i := range attrs {
-		switch attrs[i].use {
-		case defaults:
-			space = attrs[i].in(text)
-		case declares:
-		default:
+	e := allocate(r.counted(), len(r.kids))
+	r.fill(e, text, space)
+	return e
+}
+
+// lend is build in r's own memory, but for what a Content has: that can be kept.
+func (r *reader) lend(text, space string) *Element {
+	e := &r.lent
+	if n := r.counted(); n <= len(r.lent0) {
+		e.Attrs = r.lent0[:n]
+	} else {
+		e.Attrs = make([]Attr, n)
+	}
+	e.kids = make([]kid, len(r.kids))
+	r.fill(e, text, space)
+	return e
+}
+
+// counted is how many attributes the element has, declarations apart.
+func (r *reader) counted() (n int) {
+	for i := range r.attrs[:r.own] {
+		if r.attrs[i].use < defaults {
 			n++
 		}
 	}
-	e := allocate(n, len(r.kids))
+	return n
+}
+
+// fill makes e, which has room for it, the element that r has read.
+func (r *reader) fill(e *Element, text, space string) {
+	t := &r.top
+	attrs := r.attrs[:r.own]
+	for i := range attrs {
+		if attrs[i].use == defaults {
+			space = attrs[i].in(text)
+		}
+	}
 	e.Name = Name{space, text[t.local:t.name.to]}
-	n = 0
+	n := 0
 	for i := range attrs {
 		a := &attrs[i]
 		if a.use >= defaults {
@@ -36,7 +60,7 @@ func (r *reader) build(text, space string) *Element {
 	}
 	e.space = space
 	if t.empty {
-		return e
+		return
 	}
 	e.text = text[t.to:r.end]
 	for i := range r.kids {
@@ -53,7 +77,6 @@ func (r *reader) build(text, space string) *Element {
 			k.Space = space
 		}
 	}
-	return e
 }
 
 // in is the value of the attribute.

@@ -228,6 +228,19 @@ func TestAppendEscaped(t *testing.T) {
 	}
 }
 
+// TestAppendEscapedEverywhere: a character is escaped wherever it stands.
+func TestAppendEscapedEverywhere(t *testing.T) {
+	for c := range 256 {
+		one := string(AppendEscaped(nil, string([]byte{byte(c)})))
+		for at := range 20 {
+			before, behind := strings.Repeat("x", at), strings.Repeat("y", 19-at)
+			if got := string(AppendEscaped(nil, before+string([]byte{byte(c)})+behind)); got != before+one+behind {
+				t.Errorf("%#x at %d: %q", c, at, got)
+			}
+		}
+	}
+}
+
 // TestKind: every kind has words.
 func TestKind(t *testing.T) {
 	for k := NotWellFormed; k <= TooLarge; k++ {

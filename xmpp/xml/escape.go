@@ -12,7 +12,7 @@ func AppendEscaped(dst []byte, s string) []byte { return appendEscaped(dst, s, t
 // appendEscaped leaves tabs and line feeds alone unless value is set: in the value of an attribute they would turn into spaces.
 func appendEscaped(dst []byte, s string, value bool) []byte {
 	done := 0 // s[:done] is in dst
-	for i := 0; i < len(s); {
+	for i := plainString(s); i < len(s); {
 		c := s[i]
 		if class[c]&isClean != 0 {
 			i++

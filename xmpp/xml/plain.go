@@ -33,6 +33,21 @@ func plainText(b []byte, i int) int {
 	return skip(b, i, isText)
 }
 
+// plainString returns a place in s before which nothing needs an escape.
+func plainString(s string) int {
+	i := 0
+	for ; len(s)-i >= 8; i += 8 {
+		b := s[i : i+8]
+		w := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
+			uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+		// '<' and '>' differ in one bit, '&' and '\'' in another.
+		if special(w)|zeros((w|2*each01)^'>'*each01)|zeros((w|each01)^'\''*each01) != 0 {
+			break
+		}
+	}
+	return i
+}
+
 // plainValue returns the first place in b, from i on, that needs a second look in the value of an attribute: among others, any quote.
 func plainValue(b []byte, i int) int {
 	for uint(i) <= uint(len(b)) && len(b[i:]) >= 8 {

@@ -30,10 +30,13 @@ type reader struct {
 	canonical bool // set by who knows that the bytes are canonical: prefixes are no reason to rewrite them
 	work      int  // bytes looked at; the tests hold it against the bytes read
 
+	lent Element // see Scanner.Lend; cleared with reset
+
 	// Memory for the usual case.
 	attrs0 [16]attr
 	open0  [16]span
 	kids0  [16]child
+	lent0  [8]Attr // of lent; those in use are cleared with it
 }
 
 // readers lends memory only.
@@ -56,6 +59,8 @@ func (r *reader) reset() {
 	r.pos, r.searched, r.quote, r.cdata = 0, 0, 0, false
 	r.own, r.elements, r.prefixed, r.canonical = 0, 0, false, false
 	r.attrs, r.open, r.kids = r.attrs0[:0], r.open0[:0], r.kids0[:0]
+	clear(r.lent.Attrs)
+	r.lent = Element{}
 }
 
 // read is run within the limit for bytes: what is beyond it is not looked at.

@@ -17,8 +17,9 @@ type Scanner struct {
 	owned bool  // buf is a copy; otherwise it is borrowed
 	off   int64 // bytes of the stream before buf
 
-	// The element under way, nil between two.
-	r *reader
+	// The element under way, or the one that is lent; nil otherwise.
+	r    *reader
+	lent bool
 
 	// The stream.
 	phase phase
@@ -68,11 +69,20 @@ func (s *Scanner) Feed(p []byte) {
 // Next returns what comes next in the stream: first the root's start tag, as an element without content; then each
 // first-level element once it is complete. The error is ErrMore when that takes more bytes, io.EOF when the root was
 // closed, and otherwise an *Error: the input was refused, and stays so.
-func (s *Scanner) Next() (*Element, error) {
+func (s *Scanner) Next() (*Element, error) { return s.scan(false) }
+
+// Lend is Next, but the element is good only until Next or Lend is called again; what is copied of it, its Content among
+// that, stays good.
+func (s *Scanner) Lend() (*Element, error) { return s.scan(true) }
+
+func (s *Scanner) scan(lend bool) (*Element, error) {
 	if s.err != nil {
 		return nil, s.err
 	}
-	e, err := s.next()
+	if s.lent {
+		s.giveBack()
+	}
+	e, err := s.next(lend)
 	switch {
 	case err == nil && e != nil:
 		return e, nil
@@ -118,12 +128,12 @@ func (s *Scanner) giveBack() {
 	if s.r != nil {
 		s.work += s.r.work
 		s.r.giveBack()
-		s.r = nil
+		s.r, s.lent = nil, false
 	}
 }
 
-// next is Next; nil and no error stand for the end of the stream. Places in errors count from s.pos.
-func (s *Scanner) next() (*Element, *Error) {
+// next is scan; nil and no error stand for the end of the stream. Places in errors count from s.pos.
+func (s *Scanner) next(lend bool) (*Element, *Error) {
 	if s.phase == atStart {
 		n, err := xmlDeclaration(s.buf[s.pos:])
 		if err != nil {
@@ -154,11 +164,11 @@ func (s *Scanner) next() (*Element, *Error) {
 	case s.phase == inside && len(b) > 1 && b[1] == '/':
 		return nil, s.closing(b)
 	}
-	return s.element(b)
+	return s.element(b, lend)
 }
 
 // element reads on in the first-level element at b, or in the root's start tag.
-func (s *Scanner) element(b []byte) (*Element, *Error) {
+func (s *Scanner) element(b []byte, lend bool) (*Element, *Error) {
 	if s.r == nil {
 		s.r = borrow()
 	}
@@ -175,8 +185,12 @@ func (s *Scanner) element(b []byte) (*Element, *Error) {
 	if err != nil {
 		return nil, err
 	}
-	e := r.build(text, s.space)
 	s.pos += len(b)
+	if lend {
+		s.lent = true
+		return r.lend(text, s.space), nil
+	}
+	e := r.build(text, s.space)
 	s.giveBack()
 	return e, nil
 }

@@ -293,3 +293,24 @@ func TestLinear(t *testing.T) {
 		})
 	}
 }
+
+// TestLend: what is copied of an element that was lent stays good when the next one is read, and so do its strings.
+func TestLend(t *testing.T) {
+	s := inStream(t, wire)
+	s.Feed([]byte("<message id='1'><body>one</body></message><message id='2' to='x'><subject/><thread/></message>"))
+	first, err := s.Lend()
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, content := first.Attr("id"), first.Content
+	second, err := s.Lend()
+	if err != nil || second.Attr("id") != "2" || second.Attr("to") != "x" || second.Len() != 2 {
+		t.Errorf("then %v, %v", second, err)
+	}
+	if id != "1" || content.Len() != 1 || content.NameOf(0).Local != "body" || content.Child(client, "body").Text() != "one" {
+		t.Errorf("id %q, content %s with %d children", id, content.Raw(), content.Len())
+	}
+	if _, err := s.Next(); err != ErrMore || s.r != nil {
+		t.Errorf("%v; memory is held between two elements: %v", err, s.r != nil)
+	}
+}
