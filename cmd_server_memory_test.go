@@ -27,3 +27,12 @@ func TestThrift(t *testing.T) {
 		}
 	}
 }
+
+func TestPace(t *testing.T) {
+	const mib = 1 << 20
+	for alive, want := range map[uint64]int{0: 400, 3 * mib: 400, 10 * mib: 320, 16 * mib: 200, 31 * mib: 100, 400 * mib: 100} {
+		if got := pace(alive); got != want {
+			t.Errorf("with %d bytes alive: %d, want %d", alive, got, want)
+		}
+	}
+}

@@ -78,7 +78,7 @@ func (r *runner) tend(ctx context.Context, stop func()) {
 	due, done := r.boss.alive()
 	defer done()
 	r.boss.ready(r.status)
-	var memory thrift
+	memory := thrift{fixed: r.p.getenv("GOGC") != ""}
 	look := time.NewTicker(thriftEvery)
 	defer look.Stop()
 	for {
