@@ -91,7 +91,8 @@ func BenchmarkRoute(b *testing.B) {
 // spread sends one stanza to so many people.
 func spread(t testing.TB, n int) map[string]func() {
 	t.Helper()
-	v, accounts := crowd(t, n+1)
+	accounts := crowd(n + 1)
+	v := hall(t, im.Config{}, accounts)
 	var all []*im.Session
 	for _, name := range accounts {
 		all = append(all, sunk(t, v, name))

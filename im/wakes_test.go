@@ -112,18 +112,18 @@ func TestFlushBeforeWaiting(t *testing.T) {
 	})
 }
 
-// crowd is many sessions, of which each has an account of its own.
-func crowd(t testing.TB, n int) (v *im.Server, accounts names) {
-	t.Helper()
+// crowd are the names of many accounts.
+func crowd(n int) (accounts names) {
 	for i := range n {
 		accounts = append(accounts, "u"+string(rune('a'+i/26/26%26))+string(rune('a'+i/26%26))+string(rune('a'+i%26)))
 	}
-	return build(t, im.Config{}, accounts), accounts
+	return accounts
 }
 
 // TestFanOutWritesOnce: what goes to many is written to each of them once, and is the same for all but its address.
 func TestFanOutWritesOnce(t *testing.T) {
-	v, accounts := crowd(t, 100)
+	accounts := crowd(100)
+	v := build(t, im.Config{}, accounts)
 	var all []*counted
 	for _, name := range accounts {
 		all = append(all, counting(t, v, name, "r"))
