@@ -210,7 +210,7 @@ func TestProgress(t *testing.T) {
 		{false, []time.Duration{1100 * ms, 1200 * ms, 1300 * ms, 1400 * ms}, "backup: 25 %\nbackup: 50 %\nbackup: 75 %\nbackup: 100 %\nbackup: looking\n"},
 		{false, []time.Duration{1 * ms, 2 * ms, 3 * ms, 4 * ms, 500 * ms, 1400 * ms, 1500 * ms, 1600 * ms}, "backup: 75 %\nbackup: 100 %\nbackup: looking\n"},
 		{true, []time.Duration{900 * ms, 1100 * ms, 1150 * ms, 1300 * ms},
-			"\rbackup:  50 %\x1b[K\rbackup: 100 %\x1b[K\rbackup: looking\x1b[K\r\x1b[K"},
+			"\rbackup [==========          ]  50 %\x1b[K\rbackup [====================] 100 %\x1b[K\rbackup: looking\x1b[K\r\x1b[K"},
 	} {
 		if got := show(test.terminal, test.after...); got != test.want {
 			t.Errorf("%v %v: %q, want %q", test.terminal, test.after, got, test.want)

@@ -3,13 +3,14 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 )
 
 // progressAfter is how long work may take before anybody is told how far it is.
 const progressAfter = time.Second
 
-// progress tells how far long work is: a terminal has one line that is written again and again, and a file, or whatever
+// progress tells how far long work is: a terminal has a bar that is drawn again and again, and a file, or whatever
 // else keeps the lines, one at each quarter.
 type progress struct {
 	w        io.Writer
@@ -46,7 +47,7 @@ func (g *progress) tell(now time.Time) {
 	switch {
 	case g.terminal && !soon && now.Sub(g.said) >= 100*time.Millisecond:
 		g.said = now
-		fmt.Fprintf(g.w, "\r%s: %3d %%\x1b[K", g.what, percent)
+		fmt.Fprintf(g.w, "\r%s [%-20s] %3d %%\x1b[K", g.what, strings.Repeat("=", int(percent/5)), percent)
 	case !g.terminal && quarter > g.quarter && !soon:
 		fmt.Fprintf(g.w, "%s: %d %%\n", g.what, 25*quarter)
 	}
