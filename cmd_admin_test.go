@@ -21,6 +21,9 @@ func (s *process) open() (closed func()) {
 		s.t.Fatal(err)
 	}
 	conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+	if _, err := conn.Read(make([]byte, 1)); err != nil { // a connection that is still to be accepted is cut
+		s.t.Fatal(err)
+	}
 	return func() {
 		defer conn.Close()
 		if text, err := io.ReadAll(conn); err != nil || !strings.Contains(string(text), "system-shutdown") {
