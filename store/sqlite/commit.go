@@ -24,9 +24,6 @@ type writerStmts struct {
 // addRows are the numbers of rows that one statement adds. Many at once cost half of what they cost one by one.
 var addRows = [...]int{64, 8, 1}
 
-// addColumns is how many values a row of the log has.
-const addColumns = 9
-
 func (w *writerStmts) prepare(c *conn) error {
 	add := make([]query, len(addRows))
 	for i, n := range addRows {
