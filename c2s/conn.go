@@ -92,7 +92,7 @@ func (c *conn) run(ctx context.Context, ended func()) {
 func (c *conn) attend(ctx context.Context, first bool, ended func()) {
 	var err error
 	if !first {
-		err = c.stream.Await()
+		err = c.await()
 	}
 	if err == nil {
 		err = c.serve(ctx, first)
@@ -103,6 +103,11 @@ func (c *conn) attend(ctx context.Context, first bool, ended func()) {
 	}
 	c.leave(ctx, err)
 	ended()
+}
+
+func (c *conn) await() (err error) {
+	defer c.caught(&err)
+	return c.stream.Await()
 }
 
 // caught turns a panic into the end of this stream, and of no other. It is deferred.

@@ -28,13 +28,20 @@ func (c *conn) Write() {
 	c.writeNow()
 }
 
+// favours is how often somebody writes for a connection that always has more, before it gets a writer of its own.
+const favours = 8
+
 // writeNow is write by somebody who must not wait, and has his own to do.
 func (c *conn) writeNow() {
 	var err error
 	defer c.written(&err)
 	defer c.caught(&err)
 	var p []byte
-	for {
+	for done := 0; ; done++ {
+		if done == favours {
+			c.writers.Go(func() { c.write(nil) })
+			return
+		}
 		next, id, more := c.session.NextNow(p)
 		if more {
 			c.writers.Go(func() { c.write(nil) })

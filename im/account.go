@@ -133,6 +133,9 @@ func (a *Account) load(ctx context.Context) error {
 	return nil
 }
 
+// maxRendered is how many bytes of memory for a message are kept for the next one: hardly any message is longer.
+const maxRendered = 16 << 10
+
 // Keep appends a message to the account's Log, in the account's turn. A zero peer: it is kept for delivery alone.
 func (a *Account) Keep(d *Delivery, peer jid.JID, sent bool) error {
 	sender := d.Session
@@ -147,7 +150,9 @@ func (a *Account) Keep(d *Delivery, peer jid.JID, sent bool) error {
 	id, err := a.srv.store.Log.Append(d.Journey, a.owner, store.Entry{
 		Time: time.Now(), Peer: peer.Bare().String(), Sent: sent, Note: sender.note(d.Journey.Mark()), Body: *buf,
 	})
-	a.srv.rendered.Put(buf) // the store has a copy
+	if cap(*buf) <= maxRendered {
+		a.srv.rendered.Put(buf) // the store has a copy
+	}
 	switch {
 	case errors.Is(err, store.ErrFull):
 		return stanza.Bad(stanza.ResourceConstraint, "The server's disk is full; the message was not kept. Try again later.")

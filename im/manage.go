@@ -29,6 +29,7 @@ func (s *Session) Manage(ctx context.Context, resume bool) error {
 	a := s.account
 	patience := s.srv.settings.Load().Resume
 	resume = resume && patience > 0
+	s.Flush()
 	j, err := s.srv.store.Begin(ctx)
 	if err != nil {
 		return fmt.Errorf("im: begin: %w", err)
@@ -90,6 +91,7 @@ func (s *Session) Handled(ctx context.Context) error {
 	if s.number == 0 || !s.stale.Load() && !s.erred {
 		return nil
 	}
+	s.Flush()
 	err := s.account.withTurn(ctx, func(j store.Journey) error { return s.write(j, true) })
 	if errors.Is(err, store.ErrFull) {
 		return nil
@@ -150,6 +152,7 @@ func (s *Session) counted(h uint32) bool {
 func (s *Session) Asked(ctx context.Context) error {
 	h := s.handled.Load()
 	if s.number != 0 && !s.counted(h) {
+		s.Flush()
 		if err := s.writeNow(ctx); err != nil && !errors.Is(err, store.ErrFull) {
 			return err
 		}

@@ -47,6 +47,7 @@ func (s *Session) Receive(ctx context.Context, el *xml.Element) error {
 		return nil // a result or an error that nobody waits for is dropped (RFC 6120 §8.2.3)
 	}
 	if st.Kind == stanza.Message && st.To == s.srv.domain {
+		s.Flush()
 		s.srv.contact(ctx, s, st)
 		return nil
 	}

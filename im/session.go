@@ -160,9 +160,10 @@ func (s *Session) NextNow(spare []byte) (p []byte, id store.ID, more bool) {
 		if !done {
 			continue
 		}
+		told := ask == 0 || s.srv.store.Notify(ask, s) // in any case: nobody else will ask for that batch
 		// A feed may have come after the last look, or room for one; whoever brought it saw this writer still running.
 		again := s.feeds.waiting() && !s.out.fed()
-		if !again && (ask == 0 || s.srv.store.Notify(ask, s)) || !s.restart() {
+		if !again && told || !s.restart() {
 			return nil, 0, false
 		}
 	}

@@ -264,7 +264,7 @@ func readStanding(p []byte) (st standing, err error) {
 // Suspend writes down exactly how far messages were delivered and how far every session is that can be gone on with. No
 // connection has one any more. It is the last thing before the store is closed.
 func (v *Server) Suspend(ctx context.Context) error {
-	v.spread.writers.Wait()
+	v.spread.stop()
 	return errors.Join(v.writeSessions(ctx, func(*Session) bool { return true }), v.saveCursors(ctx))
 }
 

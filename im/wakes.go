@@ -43,12 +43,16 @@ type spread struct {
 	mu      sync.Mutex
 	queue   wakes // guarded by mu
 	running int   // guarded by mu: so many goroutines are at it
+	stopped bool  // guarded by mu: there are no connections any more
 	writers sync.WaitGroup
 }
 
 func (p *spread) write(w wakes) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.stopped {
+		return
+	}
 	for _, s := range w {
 		if !s.spread {
 			s.spread = true
@@ -59,6 +63,14 @@ func (p *spread) write(w wakes) {
 		p.running++
 		p.writers.Go(p.run)
 	}
+}
+
+// stop waits for the goroutines; what comes later is not written.
+func (p *spread) stop() {
+	p.mu.Lock()
+	p.stopped = true
+	p.mu.Unlock()
+	p.writers.Wait()
 }
 
 func (p *spread) run() {

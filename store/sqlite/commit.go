@@ -139,8 +139,9 @@ func (e *Engine) add(ops []store.Op, seq *int64) error {
 				*seq++
 				vals = e.row(vals, &ops[i], *seq)
 			}
-			e.vals = vals
-			if err := e.ws.add[i].exec(vals...); err != nil {
+			err := e.ws.add[i].exec(vals...)
+			clear(vals) // they point to messages
+			if e.vals = vals; err != nil {
 				return err
 			}
 		}

@@ -150,6 +150,9 @@ func (c *Conn) Write(p []byte) error {
 		}
 		p = p[n:]
 	}
+	if c.secure != nil { // TLS writes by itself, too, when it changes its keys
+		_ = c.raw.SetWriteDeadline(time.Time{})
+	}
 	return nil
 }
 
