@@ -58,11 +58,11 @@ fanout() {
 	target 'broadcast to 500 (peers: room of 500), deliveries/s' .per_second at-least 4
 }
 login() {
-	measure login '' none 1000 ejabberd prosody login --window 16
+	measure login '' none 1000 ejabberd prosody login --window 64
 	target 'login SCRAM-SHA-256, no TLS, logins/s' .per_second at-least 3
 }
 logintls() {
-	measure logintls '' starttls 1000 ejabberd prosody login --window 16
+	measure logintls '' starttls 1000 ejabberd prosody login --window 64
 	target 'login SCRAM-SHA-256, STARTTLS, logins/s' .per_second at-least 2
 }
 idle() {
@@ -168,7 +168,8 @@ once() {
 bench() {
 	local server=$1 file=$2
 	shift 2
-	"$servers/parley.bin" bench "$1" "$("$here/peers.sh" address "${server%+*}" "$tls")" "${@:2}" --json --domain localhost \
+	# One thread at a time: with more it spends a tenth of its work on waking them, for processors that it does not have alone.
+	GOMAXPROCS=1 "$servers/parley.bin" bench "$1" "$("$here/peers.sh" address "${server%+*}" "$tls")" "${@:2}" --json --domain localhost \
 		--tls "$tls" --mechanism SCRAM-SHA-256 --body 64 --sources 8 --pid "${pid[$server]}" >"$file.json" 2>"$file.log"
 }
 
