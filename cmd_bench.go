@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -98,6 +99,9 @@ limits.rates = false, and for fanout broadcast.every = 0); docs/performance.md s
 	return cmd
 }
 
+// generous is GOGC for the generator.
+const generous = 800
+
 // bench measures and tells.
 func (p *program) bench(ctx context.Context, cfg load.Config, flags benchFlags) error {
 	if err := flags.fill(&cfg); err != nil {
@@ -112,6 +116,7 @@ func (p *program) bench(ctx context.Context, cfg load.Config, flags benchFlags) 
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	defer debug.SetGCPercent(debug.SetGCPercent(generous)) // it has memory to spare, and shares the time
 	g := p.newProgress("")
 	cfg.Progress = g.at
 	r, err := load.Run(ctx, cfg)

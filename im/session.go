@@ -76,7 +76,7 @@ type Session struct {
 }
 
 // Attach gives the session its connection; only then does anything leave the outbox. reading ends when nothing more is
-// read from the connection.
+// read from the connection. No lock is held.
 func (s *Session) Attach(reading context.Context, c Carrier) {
 	s.reading = reading
 	fed := s.fedAgain()
@@ -90,7 +90,7 @@ func (s *Session) Attach(reading context.Context, c Carrier) {
 	case wanted:
 		c.End(handedOver())
 	}
-	s.kick()
+	s.stir(Carrier.Write)
 	if fed {
 		s.feedMe()
 	}
