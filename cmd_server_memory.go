@@ -1,6 +1,7 @@
 package main
 
 import (
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -46,6 +47,7 @@ func (t *thrift) look() {
 		debug.SetGCPercent(p)
 	}
 	if t.looks++; t.looks%returnEvery == 0 && t.due(allocated, alive) {
+		runtime.GC() // pools of buffers are empty only after the second collection
 		debug.FreeOSMemory()
 	}
 }
