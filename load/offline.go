@@ -20,7 +20,7 @@ func (r *run) offline(ctx context.Context) error {
 	}
 	r.units = total
 	r.end()
-	stored := r.phase("stored", nil)
+	stored := r.phase("stored")
 
 	recipients, err := r.enter(ctx, half, len(r.users))
 	if err != nil {
@@ -36,7 +36,7 @@ func (r *run) offline(ctx context.Context) error {
 	}
 	err = r.wait(ctx, "delivering", func() int { return int(total - r.units) })
 	r.end()
-	r.result.Phases = []Phase{stored, r.phase("delivered", nil)}
+	r.result.Phases = []Phase{stored, r.phase("delivered")}
 	if err != nil {
 		return err
 	}
@@ -44,8 +44,8 @@ func (r *run) offline(ctx context.Context) error {
 }
 
 // phase is what was measured last.
-func (r *run) phase(name string, l *Latency) Phase {
-	return Phase{Name: name, Count: r.result.Count, PerSecond: r.result.PerSecond, Latency: l, Server: r.result.Server}
+func (r *run) phase(name string) Phase {
+	return Phase{Name: name, Count: r.result.Count, PerSecond: r.result.PerSecond, Server: r.result.Server}
 }
 
 // store has every sender write its messages. They are numbered as if there were one recipient for each, who is away.

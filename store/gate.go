@@ -304,3 +304,6 @@ func (s *Store) wake() {
 	default:
 	}
 }
+
+// Slow reports whether Begin may have to wait.
+func (s *Store) Slow() bool { return s.slow.Load() }
