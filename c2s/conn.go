@@ -26,7 +26,7 @@ type conn struct {
 	srv     *Server
 	stream  *stream.Conn
 	mode    Mode
-	set     *Settings
+	set     *current
 	addr    netip.Addr
 	id      string          // tells it from others in the log
 	reading context.Context // ends before the reader leaves: what it waits for besides the connection, and the feeds of the writer

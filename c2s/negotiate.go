@@ -40,7 +40,7 @@ func (c *conn) negotiate(ctx context.Context) (err error) {
 	}
 	for {
 		switch {
-		case c.mode == StartTLS && c.stream.TLS() == nil:
+		case c.mode == StartTLS && !c.stream.Protected():
 			err = c.startTLS(deadline)
 		case c.name == "":
 			err = c.signIn(ctx)
@@ -85,7 +85,7 @@ func (c *conn) secure(deadline time.Time) error {
 }
 
 // open exchanges the stream headers, and offers.
-func (c *conn) open(offers ...*xml.Element) error {
+func (c *conn) open(offers []byte) error {
 	h, err := c.stream.Header()
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func (c *conn) open(offers ...*xml.Element) error {
 		own.To = ""
 	}
 	if c.serves(h.To) {
-		return c.stream.Open(own, stream.Features(offers...))
+		return c.stream.Open(own, offers...)
 	}
 	if err := c.stream.Open(own); err != nil {
 		return err
@@ -118,8 +118,7 @@ func (c *conn) serves(name string) bool {
 
 // startTLS offers TLS and nothing else (RFC 6120 §5).
 func (c *conn) startTLS(deadline time.Time) error {
-	offer := xml.New(stream.NSTLS, "starttls").With(xml.New(stream.NSTLS, "required"))
-	if err := c.open(offer); err != nil {
+	if err := c.open(c.set.startTLS); err != nil {
 		return err
 	}
 	el, err := c.stream.Read()
@@ -140,16 +139,7 @@ func (c *conn) startTLS(deadline time.Time) error {
 
 // bind gives the connection its session (RFC 6120 §7).
 func (c *conn) bind(ctx context.Context) error {
-	offers := []*xml.Element{
-		xml.New(stream.NSBind, "bind"),
-		xml.New(stream.NSManagement, "sm"),               // XEP-0198
-		xml.New("urn:xmpp:features:rosterver", "ver"),    // RFC 6121 §2.6.1
-		xml.New("urn:xmpp:features:pre-approval", "sub"), // §3.4
-	}
-	if c.set.Caps != nil {
-		offers = append(offers, c.set.Caps)
-	}
-	if err := c.open(offers...); err != nil {
+	if err := c.open(c.set.signedIn); err != nil {
 		return err
 	}
 	for range 5 {

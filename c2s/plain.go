@@ -7,16 +7,6 @@ import (
 	"parley/xmpp/xml"
 )
 
-// mechanisms are what this connection is offered, the best first. The old ones are for the inside of TLS only: PLAIN
-// shows the password to whoever reads the connection. The listener without TLS has none of them either, although it has
-// SCRAM-SHA-256: it is for tests and measurements, which do without.
-func (c *conn) mechanisms() []string {
-	if c.srv.Legacy && c.stream.TLS() != nil {
-		return []string{sasl.Mechanism, sasl.MechanismSHA1, sasl.Plain}
-	}
-	return []string{sasl.Mechanism}
-}
-
 // plain is an exchange with PLAIN (RFC 4616). A blocked account is refused before anybody looks at the password, and a
 // wrong password counts as a wrong proof does.
 func (c *conn) plain(ctx context.Context, first *xml.Element) error {

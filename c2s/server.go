@@ -85,7 +85,7 @@ const (
 type Server struct {
 	Config
 	wg       sync.WaitGroup
-	settings atomic.Pointer[Settings] // what it points to is not changed
+	settings atomic.Pointer[current] // what it points to is not changed
 
 	mu       sync.Mutex
 	conns    map[*conn]struct{}   // guarded by mu: all of them
@@ -103,7 +103,7 @@ func New(c Config) *Server {
 }
 
 // Change replaces the settings, for connections that come from now on.
-func (v *Server) Change(s Settings) { v.settings.Store(&s) }
+func (v *Server) Change(s Settings) { v.settings.Store(v.current(s)) }
 
 // Serve accepts connections on ln until it is closed, and then returns nil. Shutdown waits for the connections.
 func (v *Server) Serve(ctx context.Context, ln net.Listener, mode Mode) error {

@@ -23,15 +23,11 @@ const accountLocked = "This account is locked. Ask an administrator of this serv
 
 // signIn offers SASL and, where it is open, registration, until somebody has signed in.
 func (c *conn) signIn(ctx context.Context) error {
-	mechanisms := xml.New(stream.NSSASL, "mechanisms")
-	for _, name := range c.mechanisms() {
-		mechanisms = mechanisms.With(xml.New(stream.NSSASL, "mechanism").WithText(name))
+	offers := c.set.inClear
+	if c.stream.Protected() {
+		offers = c.set.protected
 	}
-	offers := []*xml.Element{mechanisms}
-	if c.set.Register != nil {
-		offers = append(offers, xml.New("http://jabber.org/features/iq-register", "register"))
-	}
-	if err := c.open(offers...); err != nil {
+	if err := c.open(offers); err != nil {
 		return err
 	}
 	for exchanges, wrong := 0, 0; exchanges < maxExchanges && wrong < maxNames; {
@@ -93,7 +89,7 @@ func (r *refusal) element() *xml.Element {
 // exchange is one SASL exchange from <auth/> to <success/>.
 func (c *conn) exchange(ctx context.Context, first *xml.Element) error {
 	mechanism := first.Attr("mechanism")
-	if !slices.Contains(c.mechanisms(), mechanism) {
+	if !slices.Contains(c.srv.mechanisms(c.stream.Protected()), mechanism) {
 		return &refusal{condition: "invalid-mechanism"}
 	}
 	if mechanism == sasl.Plain {

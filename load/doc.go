@@ -3,7 +3,7 @@
 //
 //	Run ─ accounts ─ registration ─ one scenario: its own file
 //	        │
-//	        ├─ signIn    one goroutine for each sign-in under way, on stream.Conn
+//	        ├─ signIn    one goroutine for each sign-in under way: negotiation
 //	        └─ loop      one goroutine for all connections that have signed in: epoll, reader, scenario
 //
 // The loop is lean because it shares the machine with the server that is measured: it frames what comes without checking

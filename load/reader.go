@@ -113,17 +113,28 @@ func find(el []byte, name string) []byte {
 }
 
 // inside is the text that the first element called name begins with, somewhere in el; nil when there is none.
-func inside(el []byte, name string) []byte {
-	p := find(el, name)
-	n := tag(p)
-	if n == 0 || p[n-2] == '/' {
+func inside(el []byte, name string) []byte { return textOf(find(el, name)) }
+
+// textOf is what el begins with inside, up to the next tag; nil when there is nothing.
+func textOf(el []byte) []byte {
+	n := tag(el)
+	if n == 0 || el[n-2] == '/' {
 		return nil
 	}
-	end := bytes.IndexByte(p[n:], '<')
+	end := bytes.IndexByte(el[n:], '<')
 	if end < 0 {
 		return nil
 	}
-	return p[n : n+end]
+	return el[n : n+end]
+}
+
+// local is the name of el without its prefix.
+func local(el []byte) string {
+	name := el[1:]
+	if i := bytes.IndexAny(name, " \t\r\n/>"); i >= 0 {
+		name = name[:i]
+	}
+	return string(name[bytes.IndexByte(name, ':')+1:])
 }
 
 // is tells whether an element has that name, with its prefix if it has one.

@@ -1,13 +1,13 @@
 package load
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"parley/xmpp/sasl"
 	"parley/xmpp/stanza"
@@ -32,38 +32,30 @@ func (c *Config) signIn(ctx context.Context, n int, u *user) (*conn, error) {
 		return nil, fmt.Errorf("%w (account %s)", err, u.Name)
 	}
 	g.stop()
-	_ = g.wire.SetDeadline(time.Time{})
-	return &conn{n: n, wire: g.wire, part: g.heard.behind(), jid: jid, domain: g.domain, managed: c.Managed}, nil
+	return &conn{n: n, wire: g.wire, part: g.behind(), jid: jid, domain: g.domain, managed: c.Managed}, nil
 }
 
 func (g *negotiation) signIn(u *user) (jid string, err error) {
 	if err := g.authenticate(u); err != nil {
 		return "", err
 	}
-	g.stream.Restart()
 	if err := g.header(); err != nil {
 		return "", err
 	}
-	bind := xml.New(stream.NSBind, "bind").With(xml.New(stream.NSBind, "resource").WithText(resource))
-	el, err := g.ask(request("set", "bind", bind))
+	el, err := g.ask("<iq type='set' id='bind'><bind xmlns='" + stream.NSBind + "'><resource>" + resource + "</resource></bind></iq>")
 	if err != nil {
 		return "", err
 	}
-	if b := el.Child(stream.NSBind, "bind"); b != nil {
-		if j := b.Child(stream.NSBind, "jid"); j != nil {
-			jid = j.Text()
-		}
-	}
-	if jid == "" {
-		return "", fmt.Errorf("load: binding a resource was answered with <%s type='%s'>", el.Name.Local, el.Attr("type"))
+	if jid = string(inside(el, "jid")); jid == "" {
+		return "", fmt.Errorf("load: binding a resource was answered with %s", el[:min(len(el), 1000)])
 	}
 	if g.cfg.Managed {
-		el, err := g.ask(xml.New(stream.NSManagement, "enable"))
+		el, err := g.ask("<enable xmlns='" + stream.NSManagement + "'/>")
 		if err != nil {
 			return "", err
 		}
-		if el.Name.Local != "enabled" {
-			return "", fmt.Errorf("load: stream management was answered with <%s>", el.Name.Local)
+		if local(el) != "enabled" {
+			return "", fmt.Errorf("load: stream management was answered with <%s>", local(el))
 		}
 	}
 	return jid, nil
@@ -71,8 +63,8 @@ func (g *negotiation) signIn(u *user) (jid string, err error) {
 
 // authenticate proves the password with the mechanism that was asked for (RFC 6120 §6).
 func (g *negotiation) authenticate(u *user) error {
-	if err := g.offered(); err != nil {
-		return err
+	if !bytes.Contains(g.features, []byte(">"+g.cfg.Mechanism+"<")) {
+		return g.cannot()
 	}
 	step := func(string) (string, error) { return "\x00" + u.Name + "\x00" + u.Password, nil }
 	if u.proof != nil {
@@ -82,45 +74,46 @@ func (g *negotiation) authenticate(u *user) error {
 	if err != nil {
 		return fmt.Errorf("load: sign in: %w", err)
 	}
-	el := xml.New(stream.NSSASL, "auth", xml.A("mechanism", g.cfg.Mechanism)).WithText(sasl.Encode([]byte(out)))
+	say := "<auth xmlns='" + stream.NSSASL + "' mechanism='" + g.cfg.Mechanism + "'>" + sasl.Encode([]byte(out)) + "</auth>"
 	for {
-		answer, err := g.ask(el)
+		answer, err := g.ask(say)
 		if err != nil {
 			return err
 		}
-		if answer.Name.Local == "failure" {
-			return refusal(answer)
-		}
-		if answer.Name.Local == "success" && u.proof == nil {
+		name := local(answer)
+		switch {
+		case name == "failure":
+			return g.refusal(answer)
+		case name != "challenge" && name != "success":
+			return fmt.Errorf("load: the proof of the password was answered with <%s>", name)
+		case name == "success" && u.proof == nil:
 			return nil
 		}
-		in, err := sasl.Decode(answer.Text())
+		in, err := sasl.Decode(string(textOf(answer)))
 		if err != nil {
 			return fmt.Errorf("load: sign in: %w", err)
 		}
 		if out, err = step(string(in)); err != nil {
 			return fmt.Errorf("load: sign in: %w", err)
 		}
-		if answer.Name.Local == "success" {
+		if name == "success" {
 			return nil
 		}
-		el = xml.New(stream.NSSASL, "response")
-		if out != "" {
-			el = el.WithText(sasl.Encode([]byte(out)))
-		}
+		say = "<response xmlns='" + stream.NSSASL + "'>" + sasl.Encode([]byte(out)) + "</response>"
 	}
 }
 
-// offered tells whether the server takes the mechanism, in an error.
-func (g *negotiation) offered() error {
+// cannot tells what the server takes instead of the mechanism that was asked for.
+func (g *negotiation) cannot() error {
+	features, err := g.parse(g.features)
+	if err != nil {
+		return err
+	}
 	var list []string
-	if m := g.features.Child(stream.NSSASL, "mechanisms"); m != nil {
+	if m := features.Child(stream.NSSASL, "mechanisms"); m != nil {
 		for c := range m.Children() {
 			list = append(list, strings.TrimSpace(c.Text()))
 		}
-	}
-	if slices.Contains(list, g.cfg.Mechanism) {
-		return nil
 	}
 	var fix []string
 	for _, m := range []string{ScramSHA256, ScramSHA1, Plain} {
@@ -137,7 +130,11 @@ func (g *negotiation) offered() error {
 	}
 }
 
-func refusal(el *xml.Element) error {
+func (g *negotiation) refusal(answer []byte) error {
+	el, err := g.parse(answer)
+	if err != nil {
+		return err
+	}
 	why := "no reason given"
 	if c := el.First(); c != nil {
 		why = c.Name.Local
@@ -155,14 +152,15 @@ func (c *Config) register(ctx context.Context, n int, a Account) error {
 		return err
 	}
 	defer g.close()
-	el, err := g.ask(request("set", "register", xml.New(nsRegister, "query").With(
-		xml.New(nsRegister, "username").WithText(a.Name), xml.New(nsRegister, "password").WithText(a.Password))))
+	request := xml.New(stanza.NSClient, "iq", xml.A("type", "set"), xml.A("id", "register")).With(xml.New(nsRegister, "query").With(
+		xml.New(nsRegister, "username").WithText(a.Name), xml.New(nsRegister, "password").WithText(a.Password)))
+	answer, err := g.ask(string(stream.Append(nil, request)))
 	var why *stream.Error // of a server that hears nobody who has not signed in
 	if err != nil && !errors.As(err, &why) {
 		return err
 	}
 	if err == nil {
-		if err = unregistered(el); err == nil {
+		if err = g.unregistered(answer); err == nil {
 			return nil
 		}
 	}
@@ -173,11 +171,15 @@ func (c *Config) register(ctx context.Context, n int, a Account) error {
 }
 
 // unregistered says why an account was not made; nil: it is there.
-func unregistered(answer *xml.Element) error {
-	if answer.Attr("type") == "result" {
+func (g *negotiation) unregistered(answer []byte) error {
+	el, err := g.parse(answer)
+	if err != nil {
+		return err
+	}
+	if el.Attr("type") == "result" {
 		return nil
 	}
-	st, err := stanza.Parse(answer)
+	st, err := stanza.Parse(el)
 	if err != nil || st.Type != stanza.ErrorType {
 		return errors.New("the server does not know how")
 	}
@@ -186,8 +188,4 @@ func unregistered(answer *xml.Element) error {
 		return nil
 	}
 	return e
-}
-
-func request(kind, id string, payload *xml.Element) *xml.Element {
-	return xml.New(stanza.NSClient, "iq", xml.A("type", kind), xml.A("id", id)).With(payload)
 }

@@ -115,7 +115,7 @@ func (l *link) close() {
 
 // half says that nothing more will be written, and reads to the end, or for a second.
 func (l *link) half() {
-	if t, ok := l.nc.(*net.TCPConn); ok && l.stream.TLS() == nil {
+	if t, ok := l.nc.(*net.TCPConn); ok && !l.stream.Protected() {
 		_ = t.CloseWrite()
 		_ = l.nc.SetReadDeadline(time.Now().Add(time.Second))
 		<-l.done

@@ -83,14 +83,8 @@ func (c *Conn) SetPatience(d time.Duration) {
 	_ = c.raw.SetWriteDeadline(time.Now().Add(d))
 }
 
-// TLS is the state of the protection, nil on a stream in clear.
-func (c *Conn) TLS() *tls.ConnectionState {
-	if c.secure == nil {
-		return nil
-	}
-	s := c.secure.ConnectionState()
-	return &s
-}
+// Protected tells whether there is TLS.
+func (c *Conn) Protected() bool { return c.secure != nil }
 
 // Read returns the next complete first-level element. io.EOF: the peer closed its stream in order;
 // io.ErrUnexpectedEOF: the connection ended without that; *Error: the peer sent what must be answered with Fail.

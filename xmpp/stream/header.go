@@ -15,25 +15,22 @@ type Header struct {
 	Version  string // "1.0"; "" from a peer older than RFC 3920
 }
 
-// Open sends the header of our direction and what comes right behind it, in one write.
-func (c *Conn) Open(h Header, first ...*xml.Element) error {
-	dst := append(make([]byte, 0, 1024), "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='"+NS+"'"...)
-	for _, a := range [...]xml.Attr{xml.A("from", h.From), xml.A("to", h.To), xml.A("id", h.ID), xml.A("version", "1.0"), xml.A("xml:lang", h.Lang)} {
-		if a.Value == "" {
-			continue
-		}
-		dst = append(dst, ' ')
-		dst = append(dst, a.Name.Local...)
-		dst = append(dst, '=', '\'')
-		dst = xml.AppendEscaped(dst, a.Value)
-		dst = append(dst, '\'')
-	}
+// Open sends the header of our direction and what comes right behind it, in one write: complete elements.
+func (c *Conn) Open(h Header, first ...byte) error {
 	c.opened = true
-	dst = append(dst, '>')
-	for _, el := range first {
-		dst = Append(dst, el)
+	return c.Write(append(h.Append(make([]byte, 0, 1024)), first...))
+}
+
+// Append renders the header, with the XML declaration before it.
+func (h Header) Append(dst []byte) []byte {
+	dst = append(dst, "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='"+NS+"'"...)
+	for _, a := range [...]struct{ name, value string }{{"from", h.From}, {"to", h.To}, {"id", h.ID}, {"version", "1.0"}, {"xml:lang", h.Lang}} {
+		if a.value != "" {
+			dst = append(append(append(dst, ' '), a.name...), "='"...)
+			dst = append(xml.AppendEscaped(dst, a.value), '\'')
+		}
 	}
-	return c.Write(dst)
+	return append(dst, '>')
 }
 
 // Header waits for the header of the peer's direction.

@@ -342,7 +342,7 @@ func TestSecure(t *testing.T) {
 		other := New(near, xml.Limits{})
 		secured := make(chan error, 1)
 		go func() { secured <- other.Secure(&tls.Config{InsecureSkipVerify: true}, false) }()
-		if c.TLS() != nil {
+		if c.Protected() {
 			t.Error("protected before")
 		}
 		if err := c.Secure(cfg, true); err != nil {
@@ -351,7 +351,7 @@ func TestSecure(t *testing.T) {
 		if err := <-secured; err != nil {
 			t.Fatal(err)
 		}
-		if c.TLS() == nil || c.TLS().Version != tls.VersionTLS13 {
+		if !c.Protected() || c.secure.ConnectionState().Version != tls.VersionTLS13 {
 			t.Error("not protected afterwards")
 		}
 		go func() { _ = other.Open(Header{To: "here"}) }()
