@@ -67,6 +67,7 @@ type Accounts struct {
 	store   *store.Store
 	log     *slog.Logger
 	secret  secret
+	nobody  sasl.Credentials // what no password belongs to
 	seed    maphash.Seed
 	hashing chan struct{} // a place for each password that is being hashed
 	legacy  bool          // fixed after UseLegacy
@@ -122,6 +123,7 @@ func Open(ctx context.Context, st *store.Store, o Options) (*Accounts, error) {
 	if a.secret, err = loadSecret(ctx, st); err != nil {
 		return nil, err
 	}
+	a.nobody = a.secret.credentials(o.Iterations)
 	if err := a.load(ctx); err != nil {
 		return nil, fmt.Errorf("auth: load the accounts: %w", err)
 	}
@@ -190,11 +192,18 @@ func (a *Accounts) Find(name string) (Account, bool) {
 // that nobody has the password of, the same ones every time, so that one cannot ask the server who exists
 // (RFC 5802 §9).
 func (a *Accounts) Credentials(name string) sasl.Credentials {
-	fake := a.secret.credentials(name, a.opts.Iterations) // always, so that it takes the same time
+	fake := a.madeUp(name) // always, so that it takes the same time
 	if e := a.find(name); e != nil {
 		return e.credentials.Credentials
 	}
 	return fake
+}
+
+// madeUp are the credentials of a name without an account. The salt, which is shown, is the name's own.
+func (a *Accounts) madeUp(name string) sasl.Credentials {
+	c := a.nobody
+	c.Salt = a.secret.salt(name)
+	return c
 }
 
 // Count is the number of accounts.

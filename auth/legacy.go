@@ -187,7 +187,7 @@ func (s secret) credentialsSHA1(name string, iterations int) sasl.Credentials {
 // hashed, ctx's. It hashes, so nobody may call it in a journey or with a lock held.
 func (a *Accounts) Verify(ctx context.Context, name, password string) error {
 	e := a.find(name)
-	kept := a.secret.credentials(name, a.opts.Iterations)
+	kept := a.madeUp(name)
 	if e != nil {
 		kept = e.credentials.Credentials
 	}

@@ -124,9 +124,10 @@ func (l *Lockout) Check(name string, addr netip.Addr) error {
 	if l.lasts() <= 0 {
 		return nil
 	}
+	k := l.keyOf(name, l.sourceOf(addr))
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if e := l.t.entries[l.keyOf(name, l.sourceOf(addr))]; e != nil {
+	if e := l.t.entries[k]; e != nil {
 		if left := l.remaining(e); left > 0 {
 			return &Locked{Remaining: left}
 		}

@@ -54,12 +54,10 @@ func (s secret) derive(use, value string) []byte {
 	return h.Sum(nil)
 }
 
-// credentials makes up the credentials of a name without an account.
-func (s secret) credentials(name string, iterations int) sasl.Credentials {
-	return sasl.Credentials{
-		Salt:       s.derive("salt", name)[:16],
-		StoredKey:  s.derive("stored key", name),
-		ServerKey:  s.derive("server key", name),
-		Iterations: iterations,
-	}
+// salt makes up the salt of a name without an account.
+func (s secret) salt(name string) []byte { return s.derive("salt", name)[:16] }
+
+// credentials makes up keys that no password belongs to. They are never shown, so one of each is enough for all names.
+func (s secret) credentials(iterations int) sasl.Credentials {
+	return sasl.Credentials{StoredKey: s.derive("stored key", ""), ServerKey: s.derive("server key", ""), Iterations: iterations}
 }

@@ -215,6 +215,7 @@ func (c *Conn) End() error {
 // still sending: closing at once would destroy them on their way (RFC 1122 §4.2.2.13). The writer and the reader of
 // the moment calls it, as the last thing before Close.
 func (c *Conn) Linger(d time.Duration) {
+	defer c.src.giveBack()
 	var err error
 	switch nc := c.nc.(type) {
 	case *tls.Conn:

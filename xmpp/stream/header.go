@@ -18,7 +18,9 @@ type Header struct {
 // Open sends the header of our direction and what comes right behind it, in one write: complete elements.
 func (c *Conn) Open(h Header, first ...byte) error {
 	c.opened = true
-	return c.Write(append(h.Append(make([]byte, 0, 1024)), first...))
+	b := buffers.Get().(*[]byte)
+	defer buffers.Put(b)
+	return c.Write(append(h.Append((*b)[:0]), first...))
 }
 
 // Append renders the header, with the XML declaration before it.

@@ -11,12 +11,13 @@ import (
 // ends nothing: next can be called again.
 type source interface {
 	next() ([]byte, error)
+	giveBack() // what is lent, after the last next
 }
 
 // readSize is the size of a read buffer.
 const readSize = 4 << 10
 
-// buffers lends read buffers: a connection that waits has none.
+// buffers lends buffers: a connection that waits has none.
 var buffers = sync.Pool{New: func() any { b := make([]byte, readSize); return &b }}
 
 // newSource takes the cheapest way to read nc: a TCP connection owns no buffer while it waits.
@@ -48,6 +49,8 @@ func (s *plainSource) next() ([]byte, error) {
 		}
 	}
 }
+
+func (s *plainSource) giveBack() {}
 
 // tlsSource reads what comes through TLS. It waits for the connection below, never inside TLS, so that a connection that
 // waits owns no buffer but those of crypto/tls, and its goroutine no more stack than one in clear.
@@ -88,6 +91,14 @@ func (s *tlsSource) read() (int, error) {
 		s.held = nil
 	}
 	return n, err
+}
+
+func (s *tlsSource) giveBack() {
+	if s.held != nil {
+		buffers.Put(s.held)
+		s.held = nil
+	}
+	s.under.src.giveBack()
 }
 
 // under is the connection below TLS. During the handshake it is read as any other; afterwards it gives what fill has

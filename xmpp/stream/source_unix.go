@@ -29,11 +29,15 @@ type tcpSource struct {
 	err error // or why not
 }
 
-func (s *tcpSource) next() ([]byte, error) {
+func (s *tcpSource) giveBack() {
 	if s.held != nil {
 		buffers.Put(s.held)
 		s.held = nil
 	}
+}
+
+func (s *tcpSource) next() ([]byte, error) {
+	s.giveBack()
 	err := s.raw.Read(s.try)
 	switch {
 	case err != nil:

@@ -8,6 +8,25 @@ func (r *reader) build(text, space string) *Element {
 	return e
 }
 
+// root is build for a root's start tag, which declares its prefixes itself. It is nil for one that has to be brought into canonical form
+// first, because an attribute has a prefix, or is refused then.
+func (r *reader) root(text string, decls []declaration) *Element {
+	for i := range r.attrs[:r.own] {
+		if r.attrs[i].use == prefixed {
+			return nil
+		}
+	}
+	e := r.build(text, "")
+	if t := &r.top; t.local != t.name.from {
+		space, ok := lookup(decls, []byte(text[t.name.from:t.local-1]))
+		if !ok {
+			return nil
+		}
+		e.Name.Space, e.space = space, space
+	}
+	return e
+}
+
 // lend is build in r's own memory, but for what a Content has: that can be kept.
 func (r *reader) lend(text, space string) *Element {
 	e := &r.lent

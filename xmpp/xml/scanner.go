@@ -180,6 +180,11 @@ func (s *Scanner) element(b []byte, lend bool) (*Element, *Error) {
 	b = b[:r.pos]
 	if header {
 		s.root(b)
+		if e := r.root(string(b), s.decls); e != nil {
+			s.pos += len(b)
+			s.giveBack()
+			return e, nil
+		}
 	}
 	text, err := r.settle(b, s.space, s.decls, &s.limits)
 	if err != nil {
