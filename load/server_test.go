@@ -90,7 +90,9 @@ func TestScenarios(t *testing.T) {
 
 // TestRefusals: what a server does not do is said, with a way out.
 func TestRefusals(t *testing.T) {
-	s := parley(t, map[string]string{"registration": "closed", "auth.legacy": "false", "contacts": "roster"})
+	s := parley(t, map[string]string{
+		"registration": "closed", "auth.legacy": "false", "contacts": "roster", "broadcast.burst": "10", "broadcast.every": "3600",
+	})
 	none, starttls := s.Facts().Insecure[0], s.Facts().Listen[0]
 	s.Account("u0", "u1", "u2", "u3")
 	known := func(c *Config) {
@@ -110,6 +112,7 @@ func TestRefusals(t *testing.T) {
 		{"chat", none, func(c *Config) { c.TLS = StartTLS }, "the server offers no STARTTLS", "--tls direct\n--tls none"},
 		{"chat", none, func(c *Config) { c.Domain = "example.org" }, "the server wants to be called by its name: stream error host-unknown", "--domain NAME"},
 		{"fanout", none, func(c *Config) { c.Via = Room; known(c) }, "u0@localhost/bench could not join the room bench", "--via broadcast"},
+		{"fanout", none, func(c *Config) { c.Window = 50; known(c) }, "the server has refused to pass a message on to all: u0@localhost/bench got <iq", "broadcast.every = 0"},
 		{"presence", none, known, "of 12 presences 0 came", "--contacts everyone"},
 	} {
 		cfg := quick(c.scenario, c.hostPort, 4)
