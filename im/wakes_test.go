@@ -5,7 +5,6 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"parley/im"
 	"parley/xmpp/jid"
@@ -122,29 +121,25 @@ func crowd(n int) (accounts names) {
 
 // TestFanOutWritesOnce: what goes to many is written to each of them once, and is the same for all but its address.
 func TestFanOutWritesOnce(t *testing.T) {
-	accounts := crowd(100)
-	v := build(t, im.Config{}, accounts)
-	var all []*counted
-	for _, name := range accounts {
-		all = append(all, counting(t, v, name, "r"))
-	}
-	st := stanza.New(stanza.Message, stanza.Headline, all[0].s.Account().JID(), jid.JID{}, stanza.Body("a < b"))
-	if reached, blocked := v.Headline(context.Background(), all[0].s.Account(), st); reached != 99 || blocked != 0 {
-		t.Fatalf("%d were reached and %d passed over", reached, blocked)
-	}
-	for _, c := range all[1:] {
-		for n := 0; n == 0; time.Sleep(time.Millisecond) {
-			c.mu.Lock()
-			n = c.writes
-			c.mu.Unlock()
+	synctest.Test(t, func(t *testing.T) {
+		accounts := crowd(100)
+		v := build(t, im.Config{}, accounts)
+		var all []*counted
+		for _, name := range accounts {
+			all = append(all, counting(t, v, name, "r"))
 		}
-	}
-	all[0].so(t, "the sender", 0, 0)
-	for _, c := range all[1:] {
-		want := "<message from='uaaa@localhost' to='" + c.s.Account().JID().String() + "' type='headline'><body>a &lt; b</body></message>"
-		if c.text != want {
-			t.Errorf("got %s instead of %s", c.text, want)
+		st := stanza.New(stanza.Message, stanza.Headline, all[0].s.Account().JID(), jid.JID{}, stanza.Body("a < b"))
+		if reached, blocked := v.Headline(context.Background(), all[0].s.Account(), st); reached != 99 || blocked != 0 {
+			t.Fatalf("%d were reached and %d passed over", reached, blocked)
 		}
-		c.so(t, c.s.JID().String(), 0, 1)
-	}
+		synctest.Wait()
+		all[0].so(t, "the sender", 0, 0)
+		for _, c := range all[1:] {
+			want := "<message from='uaaa@localhost' to='" + c.s.Account().JID().String() + "' type='headline'><body>a &lt; b</body></message>"
+			if c.text != want {
+				t.Errorf("got %s instead of %s", c.text, want)
+			}
+			c.so(t, c.s.JID().String(), 0, 1)
+		}
+	})
 }
