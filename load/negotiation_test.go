@@ -19,7 +19,7 @@ func TestAnswers(t *testing.T) {
 	for _, c := range []struct{ server, says string }{
 		{success + " <iq id='bind' type='result'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>u0@there/x</jid></bind></iq>", ""},
 		{success + "<iq id='bind' type='error'><error type='wait'/></iq>", "load: binding a resource was answered with <iq id='bind' type='error'><error type='wait'/></iq>"},
-		{success + "</stream:stream>", "load: sign in: the server has closed the stream"},
+		{strings.Replace(success, "PLAIN", "\n PLAIN", 1) + "</stream:stream>", "load: sign in: the server has closed the stream"},
 		{opening + "|<iq/>", "load: the proof of the password was answered with <iq>"},
 		{opening + "|<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><x/><text>off</text></failure>", "the server refuses to sign in: x: off"},
 		{opening + "|<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>", "load: sign in: stream error conflict"},

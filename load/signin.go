@@ -63,8 +63,8 @@ func (g *negotiation) signIn(u *user) (jid string, err error) {
 
 // authenticate proves the password with the mechanism that was asked for (RFC 6120 §6).
 func (g *negotiation) authenticate(u *user) error {
-	if !bytes.Contains(g.features, []byte(">"+g.cfg.Mechanism+"<")) {
-		return g.cannot()
+	if err := g.offered(); err != nil {
+		return err
 	}
 	step := func(string) (string, error) { return "\x00" + u.Name + "\x00" + u.Password, nil }
 	if u.proof != nil {
@@ -103,8 +103,11 @@ func (g *negotiation) authenticate(u *user) error {
 	}
 }
 
-// cannot tells what the server takes instead of the mechanism that was asked for.
-func (g *negotiation) cannot() error {
+// offered tells whether the server takes the mechanism, in an error.
+func (g *negotiation) offered() error {
+	if bytes.Contains(g.features, []byte(">"+g.cfg.Mechanism+"<")) {
+		return nil
+	}
 	features, err := g.parse(g.features)
 	if err != nil {
 		return err
@@ -114,6 +117,9 @@ func (g *negotiation) cannot() error {
 		for c := range m.Children() {
 			list = append(list, strings.TrimSpace(c.Text()))
 		}
+	}
+	if slices.Contains(list, g.cfg.Mechanism) {
+		return nil
 	}
 	var fix []string
 	for _, m := range []string{ScramSHA256, ScramSHA1, Plain} {
