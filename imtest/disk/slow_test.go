@@ -41,7 +41,9 @@ func TestDiskStands(t *testing.T) {
 	reader, idle := s.Online(t, "reader/x"), s.Online(t, "idle/x")
 	var senders []*imtest.Client
 	for i := range writers {
-		senders = append(senders, s.Online(t, fmt.Sprintf("w%d/x", i)))
+		c := s.Online(t, fmt.Sprintf("w%d/x", i))
+		c.Stream.SetPatience(stall + time.Minute)
+		senders = append(senders, c)
 	}
 	imtest.Settle(append(senders, reader, idle)...)
 	before := heap()
