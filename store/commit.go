@@ -46,7 +46,7 @@ func (s *Store) loop(ctx context.Context) error {
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	more := true // the first thing is to see whether there is room
-	var quiet, stop bool
+	var quiet, stop, busy bool
 	for {
 		if isClosed(s.failed) {
 			return s.Err()
@@ -58,7 +58,7 @@ func (s *Store) loop(ctx context.Context) error {
 				return err
 			}
 			s.publish(b)
-			quiet = false
+			quiet, busy = false, true
 			idle.Reset(s.opts.Idle)
 			fallthrough
 		case more && !stop:
@@ -74,8 +74,11 @@ func (s *Store) loop(ctx context.Context) error {
 		case <-s.kick:
 		case <-idle.C:
 			quiet, more = true, true
-			s.shrink()
 		case <-look.C:
+			if !busy {
+				s.shrink()
+			}
+			busy = false
 			var err error
 			if more, err = s.tend(false); err != nil {
 				return err
