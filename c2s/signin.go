@@ -176,7 +176,7 @@ func (c *conn) success(name string, attempt *auth.Attempt, out []byte) error {
 	if account.Locked { // said only to whoever knows the password; a link in the text would be taken for a bill by some clients
 		return &refusal{condition: "account-disabled", text: accountLocked}
 	}
-	c.name = name
+	c.name = account.Name // which stays in any case; name is a part of what the client sent
 	return c.stream.Send(xml.New(stream.NSSASL, "success").WithText(sasl.Encode(out)))
 }
 
