@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"os"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"time"
 
@@ -28,7 +27,7 @@ type conn struct {
 	mode    Mode
 	set     *current
 	addr    netip.Addr
-	id      string          // tells it from others in the log
+	id      [shortID]byte   // tells it from others in the log
 	reading context.Context // ends before the reader leaves: what it waits for besides the connection, and the feeds of the writer
 	halt    context.CancelFunc
 
@@ -42,7 +41,6 @@ type conn struct {
 
 	// the writer of the moment; begun by Wake or Write, waited for by leave
 	writers sync.WaitGroup
-	direct  *direct // nil once there is TLS, and where there is nothing of the kind
 
 	mu      sync.Mutex
 	leaving bool          // guarded by mu: no writer is started any more
@@ -51,13 +49,13 @@ type conn struct {
 }
 
 func newConn(v *Server, nc net.Conn, mode Mode) *conn {
-	c := &conn{srv: v, mode: mode, set: v.settings.Load(), id: strings.Clone(newID()[:shortID])}
+	c := &conn{srv: v, mode: mode, set: v.settings.Load()}
+	copy(c.id[:], newID())
 	if ap, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.addr = ap.Addr().Unmap()
 	} else {
 		c.addr = netip.IPv6Loopback() // memory
 	}
-	c.direct = newDirect(nc)
 	c.stream = stream.New(nc, xml.Limits{
 		Bytes: preAuthStanza, Depth: 64, Elements: 32, Attrs: 64, Declarations: 32, Name: 256, Value: 32 << 10,
 	})
@@ -70,7 +68,7 @@ func newConn(v *Server, nc net.Conn, mode Mode) *conn {
 // say logs something about the connection.
 func (c *conn) say(level slog.Level, what string, attrs ...slog.Attr) {
 	if c.srv.Log.Enabled(context.Background(), level) {
-		c.srv.Log.LogAttrs(context.Background(), level, what, append([]slog.Attr{slog.String("conn", c.id)}, attrs...)...)
+		c.srv.Log.LogAttrs(context.Background(), level, what, append([]slog.Attr{slog.String("conn", string(c.id[:]))}, attrs...)...)
 	}
 }
 

@@ -74,7 +74,6 @@ func (c *conn) secure(deadline time.Time) error {
 	if err := c.until(end); err != nil {
 		return err
 	}
-	c.direct = nil
 	if err := c.stream.Secure(c.srv.TLS, true); err != nil {
 		if errors.Is(err, stream.ErrInjected) {
 			return &stream.Error{Condition: stream.PolicyViolation, Text: "Nothing may follow <starttls/> before the handshake."}
@@ -204,9 +203,7 @@ func (c *conn) bindAs(ctx context.Context, st *stanza.Stanza, request *xml.Eleme
 // begin gives the connection to its session.
 func (c *conn) begin() {
 	c.stream.SetTotal(-1)
-	c.stream.SetLimits(xml.Limits{
-		Bytes: c.set.Stanza, Depth: 64, Elements: 4096, Attrs: 64, Declarations: 32, Name: 256, Value: 32 << 10,
-	})
+	c.stream.SetLimits(&c.set.limits)
 	c.srv.signed(c)
 	c.session.Attach(c.reading, c)
 }

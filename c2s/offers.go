@@ -6,9 +6,11 @@ import (
 	"parley/xmpp/xml"
 )
 
-// current are settings, and the stream features that follow from them, as they are written to every client (RFC 6120 §4.3.2).
+// current are settings with what follows from them: the stream features, as they are written to every client (RFC 6120 §4.3.2),
+// and the limits of what somebody sends who has signed in.
 type current struct {
 	Settings
+	limits    xml.Limits
 	startTLS  []byte
 	inClear   []byte // before signing in, without TLS
 	protected []byte // before signing in, within TLS
@@ -18,6 +20,7 @@ type current struct {
 func (v *Server) current(s Settings) *current {
 	return &current{
 		Settings:  s,
+		limits:    xml.Limits{Bytes: s.Stanza, Depth: 64, Elements: 4096, Attrs: 64, Declarations: 32, Name: 256, Value: 32 << 10},
 		startTLS:  features(xml.New(stream.NSTLS, "starttls").With(xml.New(stream.NSTLS, "required"))),
 		inClear:   features(v.signInOffers(s, false)...),
 		protected: features(v.signInOffers(s, true)...),

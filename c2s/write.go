@@ -13,7 +13,7 @@ func (c *conn) Wake() {
 
 // Write writes what the connection takes at once, and starts a writer for the rest; see im.Carrier.
 func (c *conn) Write() {
-	if c.direct == nil {
+	if !c.stream.Direct() {
 		c.Wake()
 		return
 	}
@@ -51,7 +51,7 @@ func (c *conn) writeNow() {
 			return
 		}
 		n := 0
-		if n, err = c.direct.write(next); err != nil {
+		if n, err = c.stream.WriteNow(next); err != nil {
 			return
 		}
 		if n < len(next) {
@@ -89,9 +89,7 @@ func (c *conn) write(rest func() error) {
 			return
 		}
 		n := 0
-		if c.direct != nil {
-			n, err = c.direct.write(next) // most often that is all, without a deadline
-		}
+		n, err = c.stream.WriteNow(next) // most often that is all, without a deadline
 		if err == nil && n < len(next) {
 			err = c.stream.Write(next[n:])
 		}

@@ -142,7 +142,7 @@ func (l *link) release() error {
 	if !l.stop() {
 		return lost(net.ErrClosed)
 	}
-	l.conn.SetLimits(limitsAfter)
+	l.conn.SetLimits(&limitsAfter)
 	if err := l.conn.SetReadDeadline(time.Time{}); err != nil {
 		return lost(err)
 	}

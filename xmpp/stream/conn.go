@@ -38,13 +38,14 @@ var ErrInjected = errors.New("stream: bytes in clear behind starttls")
 
 // Conn is one stream. One goroutine reads; one at a time writes; anyone may Close, more than once.
 type Conn struct {
-	raw net.Conn // fixed: what is closed, and has deadlines
+	raw    net.Conn // fixed: what is closed, and has deadlines
+	tcp    tcp      // of raw, if it is that
+	direct bool     // owned by the reader while it negotiates, fixed afterwards: what is written can go to tcp
 
 	// owned by the reader
-	scan   *xml.Scanner
-	limits xml.Limits
-	src    source
-	total  int64 // bytes still allowed before the sender has authenticated; < 0: no limit
+	scan  xml.Scanner
+	src   source
+	total int64 // bytes still allowed before the sender has authenticated; < 0: no limit
 
 	patience atomic.Int64 // how long a write may make no progress, in nanoseconds
 
@@ -58,17 +59,19 @@ type Conn struct {
 
 // New is a stream over nc, in clear until Secure is called.
 func New(nc net.Conn, l xml.Limits) *Conn {
-	c := &Conn{raw: nc, nc: nc, limits: l, scan: xml.NewScanner(l), total: -1}
+	c := &Conn{raw: nc, nc: nc, total: -1}
+	c.scan.SetLimits(&l)
 	c.patience.Store(int64(30 * time.Second))
-	c.src = newSource(nc)
+	if c.direct = c.tcp.over(nc); c.direct {
+		c.src = &c.tcp // it owns no buffer while it waits
+	} else {
+		c.src = &plainSource{r: nc}
+	}
 	return c
 }
 
-// SetLimits changes what the peer may send from the next element on.
-func (c *Conn) SetLimits(l xml.Limits) {
-	c.limits = l
-	c.scan.SetLimits(l)
-}
+// SetLimits changes what the peer may send from the next element on. What l points to must not change any more.
+func (c *Conn) SetLimits(l *xml.Limits) { c.scan.SetLimits(l) }
 
 // SetTotal bounds all bytes that the peer may send from now on; negative lifts the bound.
 func (c *Conn) SetTotal(n int64) { c.total = n }
@@ -160,6 +163,21 @@ func (c *Conn) Write(p []byte) error {
 	return nil
 }
 
+// Direct tells whether WriteNow ever writes anything: a TCP connection in clear.
+func (c *Conn) Direct() bool { return c.direct }
+
+// WriteNow writes as much of p as the connection takes at once, and returns how much that was.
+func (c *Conn) WriteNow(p []byte) (int, error) {
+	if !c.direct {
+		return 0, nil
+	}
+	n, err := c.tcp.writeNow(p)
+	if err != nil {
+		return n, fmt.Errorf("stream: write: %w", err)
+	}
+	return n, nil
+}
+
 // Send writes one element; for negotiation, where there is no outbox yet.
 func (c *Conn) Send(el *xml.Element) error { return c.Write(Append(nil, el)) }
 
@@ -191,6 +209,7 @@ func (c *Conn) Secure(cfg *tls.Config, server bool) error {
 		return fmt.Errorf("stream: tls handshake: %w", err)
 	}
 	below.settled = true
+	c.direct = false
 	c.nc, c.secure = tc, tc
 	c.src = &tlsSource{tls: tc, under: below}
 	c.Restart()
@@ -199,7 +218,7 @@ func (c *Conn) Secure(cfg *tls.Config, server bool) error {
 
 // Restart forgets the streams of both directions: they are opened anew (RFC 6120 §4.3.3).
 func (c *Conn) Restart() {
-	c.scan = xml.NewScanner(c.limits)
+	c.scan.Restart()
 	c.opened = false
 }
 

@@ -20,16 +20,6 @@ const readSize = 4 << 10
 // buffers lends buffers: a connection that waits has none.
 var buffers = sync.Pool{New: func() any { b := make([]byte, readSize); return &b }}
 
-// newSource takes the cheapest way to read nc: a TCP connection owns no buffer while it waits.
-func newSource(nc net.Conn) source {
-	if tc, ok := nc.(*net.TCPConn); ok {
-		if s := newTCPSource(tc); s != nil {
-			return s
-		}
-	}
-	return &plainSource{r: nc}
-}
-
 // plainSource reads through a buffer of its own (memory).
 type plainSource struct {
 	r   io.Reader

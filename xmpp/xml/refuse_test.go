@@ -285,7 +285,7 @@ func TestLimits(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			limited := func() *Scanner {
 				s := inStream(t, Limits{})
-				s.SetLimits(c.limits)
+				s.SetLimits(&c.limits)
 				return s
 			}
 			spaces := strings.Repeat(" ", 1000)

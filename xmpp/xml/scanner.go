@@ -7,28 +7,30 @@ import (
 
 // Scanner takes a stream of XML apart into its first-level elements (RFC 6120 §4.1). It needs no more than the bytes
 // that make up one of them, holds no memory between two, and looks at each byte a bounded number of times, however the
-// stream was cut on its way. It is for one goroutine. After io.EOF or an *Error it is finished.
+// stream was cut on its way. It is for one goroutine. After io.EOF or an *Error it is finished. The zero value expects
+// the beginning of a stream, and needs limits. A server has one for each client, so it is small.
 type Scanner struct {
-	limits Limits
+	limits *Limits // shared, not changed
+	err    error   // why the Scanner is finished
+	work   int     // bytes looked at in elements that are complete
 
 	// What was fed: buf[pos:] is not consumed yet, and begins with the element under way.
 	buf   []byte
 	pos   int
-	owned bool  // buf is a copy; otherwise it is borrowed
 	off   int64 // bytes of the stream before buf
-
-	// The element under way, or the one that is lent; nil otherwise.
-	r    *reader
-	lent bool
+	owned bool  // buf is a copy; otherwise it is borrowed
 
 	// The stream.
-	phase phase
-	name  string        // of the root, as written
-	space string        // default namespace declared on the root
-	decls []declaration // prefixes declared on the root
-	empty bool          // the root's start tag was its end tag too
-	err   error         // why the Scanner is finished
-	work  int           // bytes looked at in elements that are complete
+	empty  bool // the root's start tag was its end tag too
+	phase  phase
+	name   string         // of the root, as written
+	space  string         // default namespace declared on the root
+	decls  []declaration  // prefixes declared on the root
+	decls0 [1]declaration // memory for the usual case
+
+	// The element under way, or the one that is lent; nil otherwise.
+	lent bool
+	r    *reader
 }
 
 type phase uint8
@@ -43,10 +45,17 @@ const (
 const maxSpaces = 256
 
 // NewScanner makes a Scanner that expects the beginning of a stream.
-func NewScanner(l Limits) *Scanner { return &Scanner{limits: l} }
+func NewScanner(l Limits) *Scanner { return &Scanner{limits: &l} }
 
-// SetLimits changes the limits, from the next call of Next on.
-func (s *Scanner) SetLimits(l Limits) { s.limits = l }
+// SetLimits changes the limits, from the next call of Next on. What l points to must not change any more; any number of
+// Scanners may share it.
+func (s *Scanner) SetLimits(l *Limits) { s.limits = l }
+
+// Restart makes the Scanner expect the beginning of another stream, within the same limits.
+func (s *Scanner) Restart() {
+	s.giveBack()
+	*s = Scanner{limits: s.limits}
+}
 
 // Feed hands over the next bytes of the stream. They are borrowed until Next returns ErrMore or another error, and must not
 // change until then.
@@ -174,7 +183,7 @@ func (s *Scanner) element(b []byte, lend bool) (*Element, *Error) {
 	}
 	r := s.r
 	header := s.phase == before
-	if err := r.read(b, &s.limits, header); err != nil {
+	if err := r.read(b, s.limits, header); err != nil {
 		return nil, err
 	}
 	b = b[:r.pos]
@@ -186,7 +195,7 @@ func (s *Scanner) element(b []byte, lend bool) (*Element, *Error) {
 			return e, nil
 		}
 	}
-	text, err := r.settle(b, s.space, s.decls, &s.limits)
+	text, err := r.settle(b, s.space, s.decls, s.limits)
 	if err != nil {
 		return nil, err
 	}
@@ -206,14 +215,27 @@ func (s *Scanner) root(b []byte) {
 	for i := range r.attrs {
 		switch a := &r.attrs[i]; a.use {
 		case defaults:
-			s.space = a.copy(b)
+			s.space = usual(a.copy(b))
 		case declares:
-			s.decls = append(s.decls, declaration{string(b[a.local:a.name.to]), a.copy(b)})
+			if s.decls == nil {
+				s.decls = s.decls0[:0]
+			}
+			s.decls = append(s.decls, declaration{usual(string(b[a.local:a.name.to])), usual(a.copy(b))})
 		}
 	}
-	s.name = string(r.top.name.of(b))
+	s.name = usual(string(r.top.name.of(b)))
 	s.empty = r.top.empty
 	s.phase = inside
+}
+
+// usual is s; what nearly every root says takes no memory of its own for as long as the stream lasts.
+func usual(s string) string {
+	for _, known := range [...]string{"jabber:client", "stream", "http://etherx.jabber.org/streams", "stream:stream"} {
+		if s == known {
+			return known
+		}
+	}
+	return s
 }
 
 // closing reads the root's end tag at b; nil means that it was there.

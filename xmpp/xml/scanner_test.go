@@ -158,7 +158,7 @@ func TestSetLimits(t *testing.T) {
 			if _, err := read(s, []byte(half[:cut])); err != ErrMore {
 				t.Fatal(err)
 			}
-			s.SetLimits(Limits{Bytes: most})
+			s.SetLimits(&Limits{Bytes: most})
 			els, err := read(s, []byte(half[cut:]+"</a>"))
 			if ok := len(half)+4 <= most; ok != (len(els) == 1) || !ok && kindOf(err) != TooLarge {
 				t.Fatalf("limit %d after %d bytes: %v, %v", most, cut, els, err)

@@ -28,7 +28,7 @@ func TestWaitsWithoutBuffer(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := c.src.(*tlsSource)
-		if s.held != nil || s.under.src.(*tcpSource).held != nil {
+		if s.held != nil || s.under.src.(*tcp).held != nil {
 			t.Error("it holds a buffer")
 		}
 		_ = c.SetReadDeadline(time.Time{})
