@@ -49,6 +49,20 @@ type Account struct {
 	ended    []endedSession // guarded by mu: resumable sessions that are no more; what it holds is not changed
 }
 
+// empty is what accounts share that have nothing of the kind; it is not changed.
+type empty struct {
+	blocked blockList
+	roster  roster
+}
+
+// newAccount is an account that nothing is known of yet.
+func newAccount(v *Server, bare jid.JID, owner store.Owner) *Account {
+	a := &Account{srv: v, jid: bare, owner: owner}
+	a.blocked.Store(&v.empty.blocked)
+	a.roster.Store(&v.empty.roster)
+	return a
+}
+
 // JID is the account's bare address.
 func (a *Account) JID() jid.JID { return a.jid }
 

@@ -46,6 +46,9 @@ func (v *Server) loadBlockList(ctx context.Context, o store.Owner) (*blockList, 
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, fmt.Errorf("im: read block list: %w", err)
 	}
+	if len(value) == 0 {
+		return &v.empty.blocked, nil
+	}
 	for line := range strings.Lines(string(value)) {
 		number, address, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		meant, err := strconv.ParseUint(number, 10, 64)

@@ -11,9 +11,9 @@ import (
 // ContactName is how the server's own address appears in everybody's roster.
 const ContactName = "Parley"
 
-// greeting is the presence of the server's own contact: always available.
-func (v *Server) greeting(to jid.JID) *stanza.Stanza {
-	return stanza.New(stanza.Presence, "", v.domain, to,
+// greeting is the presence of the server's own contact, to everybody: always available.
+func greeting(domain jid.JID) *stanza.Stanza {
+	return stanza.New(stanza.Presence, "", domain, jid.JID{},
 		xml.New(stanza.NSClient, "status").WithText("Write help to see what I understand."))
 }
 

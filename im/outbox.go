@@ -18,14 +18,15 @@ type outbox struct {
 	limit int // fixed; bytes
 
 	mu       sync.Mutex
-	attached bool // there is a connection to write to
 	buf      []byte
 	holds    []hold
-	acks     *acks      // nil on a stream without stream management
-	noted    store.Mark // the highest mark whose durability we asked to be told of
-	running  bool       // a writer is at work
+	holds0   [1]hold       // memory for holds in the usual case
+	acks     *acks         // nil on a stream without stream management
+	noted    store.Mark    // the highest mark whose durability we asked to be told of
+	room     chan struct{} // holds a token when something was taken, capacity 1; nil until somebody waits for room
+	attached bool          // there is a connection to write to
+	running  bool          // a writer is at work
 	closed   bool
-	room     chan struct{} // holds a token when something was taken; fixed, capacity 1
 }
 
 // append adds what render appends. It reports false, and adds nothing, when the bound would be passed by what others
@@ -176,7 +177,7 @@ func (o *outbox) taken(durable store.Mark, spare []byte) ([]byte, store.ID) {
 		return nil, 0
 	}
 	select {
-	case o.room <- struct{}{}:
+	case o.room <- struct{}{}: // never, while nobody waits
 	default:
 	}
 	if n == len(o.holds) {
@@ -295,6 +296,17 @@ func (o *outbox) far() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.acks != nil && len(o.acks.sent) > maxFed
+}
+
+// roomy is what who waits for room waits for, before he looks again.
+func (o *outbox) roomy() <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.room == nil {
+		o.room = make(chan struct{}, 1)
+		o.room <- struct{}{} // something may have been taken since he looked
+	}
+	return o.room
 }
 
 func (o *outbox) size() int {

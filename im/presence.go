@@ -50,12 +50,13 @@ func (s *Session) setPresence(j store.Journey, st *stanza.Stanza) error {
 		a.srv.arrived(a)
 		a.srv.changed(Change{Account: a, Online: true, Time: time.Now(), Journey: j})
 	}
+	st = s.kept(st)
 	s.presence.Store(st)
 	s.priority = priority
 	s.stale.Store(true)
 	a.say(outgoing{st: st, wide: true})
 	if first {
-		a.say(outgoing{st: a.srv.greeting(s.jid), to: []*Session{s}})
+		a.say(outgoing{st: a.srv.greeting, to: []*Session{s}})
 		for _, p := range a.presences() { // what the account's other devices say (RFC 6121 §4.2.2)
 			if p.From != s.jid {
 				a.say(outgoing{st: p, to: []*Session{s}})
@@ -71,6 +72,16 @@ func (s *Session) setPresence(j store.Journey, st *stanza.Stanza) error {
 		s.due.missed = true
 	}
 	return nil
+}
+
+// kept is a presence in memory that can last as long as the session: for most sessions, the only one that they have and
+// say. What is made for each stanza and soon let go of would lie around it, and leave holes. The caller holds a.mu.
+func (s *Session) kept(st *stanza.Stanza) *stanza.Stanza {
+	if s.first.Kind != 0 {
+		return st
+	}
+	s.first = *st
+	return &s.first
 }
 
 // gone makes the session unavailable and tells everybody who believes otherwise, and itself if it stays connected
@@ -143,7 +154,7 @@ func (v *Server) tell(ctx context.Context, a *Account, o outgoing) {
 	switch {
 	case to == v.domain:
 		if st.Type == stanza.Probe || st.Type == stanza.Subscribe {
-			v.pushPresence(a, v.greeting(a.jid))
+			v.pushPresence(a, v.greeting)
 		}
 		return
 	case to.Domain() != v.domain.String() || to.Local() == "":

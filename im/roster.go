@@ -52,7 +52,7 @@ type roster struct {
 
 // loadRoster reads an account's roster.
 func (v *Server) loadRoster(ctx context.Context, o store.Owner) (*roster, error) {
-	r, stale := &roster{items: map[jid.JID]item{}}, false
+	r, stale := roster{}, false
 	for p, err := range v.store.KV.All(ctx, o, prefixItem) {
 		if err != nil {
 			return nil, fmt.Errorf("im: read roster: %w", err)
@@ -64,6 +64,9 @@ func (v *Server) loadRoster(ctx context.Context, o store.Owner) (*roster, error)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("im: read roster item %q: %w", p.Key, errors.Join(store.ErrCorrupt, err))
+		}
+		if r.items == nil {
+			r.items = map[jid.JID]item{}
 		}
 		r.items[j] = it
 		if it.Owner != v.ownerOf(j) {
@@ -80,7 +83,10 @@ func (v *Server) loadRoster(ctx context.Context, o store.Owner) (*roster, error)
 	if stale { // clients that have this version have something else
 		r.changes++
 	}
-	return r, nil
+	if r.items == nil && r.changes == 0 {
+		return &v.empty.roster, nil
+	}
+	return &r, nil
 }
 
 // change puts an item into the account's roster, or takes it out when nothing is left of it, and tells the account's

@@ -61,6 +61,7 @@ type Settings struct {
 type Server struct {
 	// fixed after New
 	domain    jid.JID
+	greeting  *stanza.Stanza
 	store     *store.Store
 	directory Directory
 	everyone  func() ([]string, string) // nil: see Config
@@ -91,6 +92,7 @@ type Server struct {
 	there     []*Account                 // guarded by presentMu: who is online, each at its account's place
 	ids       atomic.Uint64
 	rendered  sync.Pool   // of *[]byte: memory for what is about to be kept
+	empty     empty       // fixed: what accounts have that have nothing
 	stopping  atomic.Bool // everybody is leaving: nobody needs to hear who else does
 }
 
@@ -101,7 +103,7 @@ func New(c Config) (*Server, error) {
 		return nil, fmt.Errorf("im: domain %q: %w", c.Domain, err)
 	}
 	v := &Server{
-		domain: domain, store: c.Store, directory: c.Directory, everyone: c.Everyone, locked: c.Locked, log: c.Log,
+		domain: domain, greeting: greeting(domain), store: c.Store, directory: c.Directory, everyone: c.Everyone, locked: c.Locked, log: c.Log,
 		answers: map[answerKey]*Answer{},
 	}
 	v.Change(c.Settings)
@@ -224,10 +226,7 @@ func (v *Server) account(ctx context.Context, localpart string) (*Account, error
 		if err != nil {
 			return nil
 		}
-		a := &Account{srv: v, jid: bare, owner: owner}
-		a.blocked.Store(&blockList{})
-		a.roster.Store(&roster{})
-		return a
+		return newAccount(v, bare, owner)
 	})
 	if a == nil {
 		return nil, nil
@@ -282,7 +281,7 @@ func (v *Server) newSession(a *Account, full jid.JID) *Session {
 	s := &Session{srv: v, account: a, jid: full, slots: make([]atomic.Value, v.slots)}
 	s.seen.Store(time.Now().UnixNano())
 	s.out.limit = v.settings.Load().Outbox
-	s.out.room = make(chan struct{}, 1)
+	s.out.holds, s.woken = s.out.holds0[:0], s.woken0[:0]
 	return s
 }
 
@@ -393,10 +392,8 @@ func (v *Server) Removed(ctx context.Context, localpart string, owner store.Owne
 	if a != nil {
 		a.gone.Store(true)
 	} else {
-		a = &Account{srv: v, owner: owner}
-		a.jid, _ = jid.New(localpart, v.domain.Domain(), "")
-		a.blocked.Store(&blockList{})
-		a.roster.Store(&roster{})
+		bare, _ := jid.New(localpart, v.domain.Domain(), "")
+		a = newAccount(v, bare, owner)
 	}
 	for _, s := range a.admitted() {
 		s.End(&stream.Error{Condition: stream.NotAuthorized, Text: "This account was removed."})

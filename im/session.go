@@ -35,14 +35,15 @@ type Session struct {
 	blockPush  atomic.Bool                   // asked for the block list: gets pushes (XEP-0191 §3.3)
 
 	// guarded by account.mu; id and number are set by the reader alone, which reads them without
-	id       string       // what a client names to go on with the session (XEP-0198 §3); "": it cannot
-	number   uint32       // names it in the account's Log; 0: likewise
-	saved    standingMark // as it is written down
-	recorded bool         // it is available and will not be there after a restart, and that is written down
-	queried  store.ID     // so far its client can read in the archive, which it has asked
-	priority int8
+	id       string               // what a client names to go on with the session (XEP-0198 §3); "": it cannot
+	saved    standingMark         // as it is written down
+	queried  store.ID             // so far its client can read in the archive, which it has asked
 	directed map[jid.JID]struct{} // who got directed presence (RFC 6121 §4.6)
-	catching bool                 // fed from the Log, see feed.go
+	first    stanza.Stanza        // memory for the first presence, not changed once it is there; see kept
+	number   uint32               // names it in the account's Log; 0: likewise
+	recorded bool                 // it is available and will not be there after a restart, and that is written down
+	priority int8
+	catching bool // fed from the Log, see feed.go
 	closed   bool
 
 	// owned by the feed, which one writer at a time runs; before catching is set, by whoever holds account.mu
@@ -52,11 +53,12 @@ type Session struct {
 	// owned by the reader
 	reading context.Context
 	due     due
-	managed bool       // stream management is on
-	erred   bool       // what is being handled was answered with an error
-	wrote   store.Mark // what the session had written so far rests on it
-	peer    *Account   // the last that it wrote to
-	woken   wakes      // by what the reader has handled since Flush
+	wrote   store.Mark  // what the session had written so far rests on it
+	peer    *Account    // the last that it wrote to
+	woken   wakes       // by what the reader has handled since Flush
+	woken0  [1]*Session // memory for woken in the usual case
+	managed bool        // stream management is on
+	erred   bool        // what is being handled was answered with an error
 
 	handled atomic.Uint32 // stanzas of the client since then; written by the reader
 	stale   atomic.Bool   // what a session is to have again after a restart has changed
@@ -293,7 +295,7 @@ func (s *Session) waitRoom(patience <-chan time.Time) error {
 			return context.Cause(s.reading)
 		case <-patience:
 			return context.DeadlineExceeded
-		case <-s.out.room:
+		case <-s.out.roomy():
 		}
 	}
 	return nil
