@@ -6,52 +6,33 @@ import (
 	"time"
 )
 
-// budgets are what a session may send of each kind of stanza: so many at once, then so many each second. A presence
-// goes to everybody, so there are fewer of them.
-type budgets struct{ message, presence, iq bucket }
+// pace is a budget: so many at once, then so many each second.
+type pace struct{ burst, rate int }
 
-func newBudgets() budgets {
-	return budgets{
-		message:  bucket{burst: burstMessages, rate: perSecond, tokens: burstMessages},
-		presence: bucket{burst: burstPresences, rate: presencesPerSecond, tokens: burstPresences},
-		iq:       bucket{burst: burstIQs, rate: iqsPerSecond, tokens: burstIQs},
+// each is how long one of a budget takes to come back.
+func (p pace) each() time.Duration { return time.Second / time.Duration(p.rate) }
+
+// bucket is what was used of a budget: the moment when all of it will be there again. The zero value is a full one. Who
+// has used it up is not refused: he is read more slowly.
+type bucket struct{ full time.Time }
+
+// take takes one, and returns how long it is until that is there to be taken.
+func (b *bucket) take(p pace, now time.Time) time.Duration {
+	if b.full.Before(now) {
+		b.full = now
 	}
+	b.full = b.full.Add(p.each())
+	return b.full.Sub(now) - time.Duration(p.burst)*p.each()
 }
 
-func (b *budgets) of(kind string) *bucket {
-	switch kind {
-	case "message":
-		return &b.message
-	case "presence":
-		return &b.presence
-	}
-	return &b.iq
+// empty tells whether take would return that there is something to wait for.
+func (b *bucket) empty(p pace, now time.Time) bool {
+	return b.full.Sub(now) > time.Duration(p.burst-1)*p.each()
 }
 
-// bucket is a budget that refills with time. Who has used it up is not refused: he is read more slowly.
-type bucket struct {
-	burst, rate, tokens float64
-	last                time.Time
-}
-
-// refill adds what has come since the last time.
-func (b *bucket) refill(now time.Time) {
-	if !b.last.IsZero() {
-		b.tokens = min(b.burst, b.tokens+now.Sub(b.last).Seconds()*b.rate)
-	}
-	b.last = now
-}
-
-// used tells whether wait may have to wait.
-func (b *bucket) used() bool { return b.tokens < 1 }
-
-// wait takes one, and returns when that was there to be taken.
-func (b *bucket) wait(ctx context.Context) error {
-	b.refill(time.Now())
-	if b.tokens--; b.tokens >= 0 {
-		return nil
-	}
-	t := time.NewTimer(time.Duration(-b.tokens / b.rate * float64(time.Second)))
+// pause waits for as long as take has said.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
@@ -59,6 +40,20 @@ func (b *bucket) wait(ctx context.Context) error {
 	case <-t.C:
 		return nil
 	}
+}
+
+// budgets are what a session may send of each kind of stanza. A presence goes to everybody, so there are fewer of them.
+type budgets struct{ message, presence, iq bucket }
+
+// take is that of the bucket for a kind of stanza.
+func (b *budgets) take(kind string, now time.Time) time.Duration {
+	switch kind {
+	case "message":
+		return b.message.take(pace{burstMessages, perSecond}, now)
+	case "presence":
+		return b.presence.take(pace{burstPresences, presencesPerSecond}, now)
+	}
+	return b.iq.take(pace{burstIQs, iqsPerSecond}, now)
 }
 
 // arrivals bounds how often each network opens connections, whatever becomes of them.
@@ -71,29 +66,29 @@ const maxNetworks = 20_000
 // come tells whether one more connection may come from a network, and from the larger one around it, which may open four
 // times as many.
 func (a arrivals) come(near netip.Prefix, now time.Time) bool {
+	one, many := pace{burstArrivals, arrivalsPerSecond}, pace{4 * burstArrivals, 4 * arrivalsPerSecond}
 	bits := 24
 	if near.Addr().Is6() {
 		bits = 48
 	}
 	wide, _ := near.Addr().Prefix(bits)
-	x, y := a.of(near, 1, now), a.of(wide, 4, now)
-	if x.tokens < 1 || y.tokens < 1 {
+	x, y := a.of(near), a.of(wide)
+	if x.empty(one, now) || y.empty(many, now) {
 		return false
 	}
-	x.tokens--
-	y.tokens--
+	x.take(one, now)
+	y.take(many, now)
 	return true
 }
 
-func (a arrivals) of(network netip.Prefix, times float64, now time.Time) *bucket {
+func (a arrivals) of(network netip.Prefix) *bucket {
 	b := a[network]
 	if b == nil {
 		if len(a) >= maxNetworks {
 			clear(a)
 		}
-		b = &bucket{burst: times * burstArrivals, rate: times * arrivalsPerSecond, tokens: times * burstArrivals}
+		b = new(bucket)
 		a[network] = b
 	}
-	b.refill(now)
 	return b
 }

@@ -61,7 +61,6 @@ func newConn(v *Server, nc net.Conn, mode Mode) *conn {
 	})
 	c.stream.SetTotal(preAuthTotal)
 	c.reading, c.halt = context.WithCancel(context.Background())
-	c.budgets = newBudgets()
 	return c
 }
 
@@ -72,22 +71,21 @@ func (c *conn) say(level slog.Level, what string, attrs ...slog.Attr) {
 	}
 }
 
-// run is the connection's life, in one goroutine after another; the last one calls ended. A stack that has grown never
+// run is the connection's life, in one goroutine after another. A stack that has grown never
 // becomes as small again as it was. So who has negotiated, or has served stanzas and then had nothing to do for
 // idleTime, ends, and a new goroutine waits.
-func (c *conn) run(ctx context.Context, ended func()) {
+func (c *conn) run(ctx context.Context) {
 	c.say(slog.LevelDebug, "connected", slog.String("addr", c.addr.String()))
 	if err := c.negotiate(ctx); err != nil {
-		c.leave(ctx, err)
-		ended()
+		c.gone(ctx, err)
 		return
 	}
-	go c.attend(ctx, true, ended)
+	go c.attend(ctx, true)
 }
 
 // attend serves what comes until the connection is idle or ends. It waits here, where the stack is low; first is before
 // anything was served.
-func (c *conn) attend(ctx context.Context, first bool, ended func()) {
+func (c *conn) attend(ctx context.Context, first bool) {
 	var err error
 	if !first {
 		err = c.await()
@@ -96,11 +94,16 @@ func (c *conn) attend(ctx context.Context, first bool, ended func()) {
 		err = c.serve(ctx, first)
 	}
 	if err == errIdle {
-		go c.attend(ctx, false, ended)
+		go c.attend(ctx, false)
 		return
 	}
+	c.gone(ctx, err)
+}
+
+// gone is the end of the connection's last goroutine.
+func (c *conn) gone(ctx context.Context, err error) {
 	c.leave(ctx, err)
-	ended()
+	c.srv.forget(c)
 }
 
 func (c *conn) await() (err error) {
@@ -201,12 +204,11 @@ func (c *conn) take(ctx context.Context, el *xml.Element) error {
 		return c.manage(ctx, el)
 	}
 	if c.set.Rates {
-		b := c.budgets.of(el.Name.Local)
-		if b.used() {
+		if d := c.budgets.take(el.Name.Local, time.Now()); d > 0 {
 			c.session.Flush()
-		}
-		if err := b.wait(c.reading); err != nil {
-			return err
+			if err := pause(c.reading, d); err != nil {
+				return err
+			}
 		}
 	}
 	if err := c.session.Receive(ctx, el); err != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"runtime"
+	"sync"
 	"time"
 )
 
@@ -59,7 +61,7 @@ func (v *Server) Admit(addr netip.Addr) (*Held, bool) {
 	if !v.admit(c) {
 		return nil, false
 	}
-	v.wg.Done()
+	v.wg.Done() // Shutdown does not wait for it
 	return &Held{v, c}, true
 }
 
@@ -67,34 +69,62 @@ func (v *Server) Admit(addr netip.Addr) (*Held, bool) {
 func (h *Held) SignedIn() { h.v.signed(h.c) }
 
 // Gone ends it.
-func (h *Held) Gone() { h.v.forget(h.c) }
+func (h *Held) Gone() {
+	h.v.wg.Add(1)
+	h.v.forget(h.c)
+}
 
 // Run serves one connection and returns when it has ended; false: it was refused.
 func (v *Server) Run(ctx context.Context, nc net.Conn, mode Mode) bool {
-	c := newConn(v, nc, mode)
+	ending := &closer{Conn: nc, closed: make(chan struct{})}
+	c := newConn(v, ending, mode)
 	if !v.admit(c) {
 		return false
 	}
-	done := make(chan struct{})
-	c.run(ctx, func() { close(done) })
-	<-done
-	v.forget(c)
-	v.wg.Done()
+	c.run(ctx)
+	<-ending.closed // nearly the last thing that it does
+	for v.has(c) {
+		runtime.Gosched()
+	}
 	return true
 }
 
+// closer tells when it was closed.
+type closer struct {
+	net.Conn
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (c *closer) Close() error {
+	defer c.once.Do(func() { close(c.closed) })
+	return c.Conn.Close()
+}
+
+func (v *Server) has(c *conn) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	_, there := v.conns[c]
+	return there
+}
+
 // Bucket is a budget as serve has it; Take returns how long it made its taker wait.
-type Bucket struct{ b bucket }
+type Bucket struct {
+	b bucket
+	p pace
+}
 
 // NewBucket is a full one.
-func NewBucket(burst, rate float64) *Bucket {
-	return &Bucket{bucket{burst: burst, rate: rate, tokens: burst}}
-}
+func NewBucket(burst, rate int) *Bucket { return &Bucket{p: pace{burst, rate}} }
 
 // Take takes one.
 func (b *Bucket) Take(ctx context.Context) (time.Duration, error) {
 	began := time.Now()
-	err := b.b.wait(ctx)
+	d := b.b.take(b.p, began)
+	if d <= 0 {
+		return 0, nil
+	}
+	err := pause(ctx, d)
 	return time.Since(began), err
 }
 

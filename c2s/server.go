@@ -138,10 +138,7 @@ func (v *Server) Carry(ctx context.Context, nc net.Conn, mode Mode) {
 		_ = nc.Close()
 		return
 	}
-	go c.run(ctx, func() {
-		v.forget(c)
-		v.wg.Done()
-	})
+	go c.run(ctx)
 }
 
 // admit counts a connection in, or refuses it before it costs anything. Whom it counts Shutdown waits for, even if he
@@ -178,11 +175,13 @@ func (v *Server) signed(c *conn) {
 	}
 }
 
+// forget takes out a connection that has ended.
 func (v *Server) forget(c *conn) {
 	v.signed(c)
 	v.mu.Lock()
 	delete(v.conns, c)
 	v.mu.Unlock()
+	v.wg.Done()
 }
 
 // Shutdown tells every client that the server goes, closes the streams and waits for them. The listeners are closed
