@@ -142,7 +142,8 @@ func (l *link) release() error {
 	if !l.stop() {
 		return lost(net.ErrClosed)
 	}
-	l.conn.SetLimits(&limitsAfter)
+	after := limitsAfter
+	l.conn.SetLimits(&after)
 	if err := l.conn.SetReadDeadline(time.Time{}); err != nil {
 		return lost(err)
 	}
