@@ -71,9 +71,8 @@ func (c *conn) say(level slog.Level, what string, attrs ...slog.Attr) {
 	}
 }
 
-// run is the connection's life, in one goroutine after another. A stack that has grown never
-// becomes as small again as it was. So who has negotiated, or has served stanzas and then had nothing to do for
-// idleTime, ends, and a new goroutine waits.
+// run is the connection's life, in one goroutine after another. A stack that has grown never becomes as small again as it
+// was. So who has negotiated, or has served stanzas and then had nothing to do for idleTime, ends, and a new goroutine waits.
 func (c *conn) run(ctx context.Context) {
 	c.say(slog.LevelDebug, "connected", slog.String("addr", c.addr.String()))
 	if err := c.negotiate(ctx); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/netip"
-	"runtime"
 	"sync"
 	"time"
 )
@@ -84,7 +83,7 @@ func (v *Server) Run(ctx context.Context, nc net.Conn, mode Mode) bool {
 	c.run(ctx)
 	<-ending.closed // nearly the last thing that it does
 	for v.has(c) {
-		runtime.Gosched()
+		time.Sleep(time.Millisecond) // which costs nothing in a bubble
 	}
 	return true
 }

@@ -41,7 +41,6 @@ func (v *Server) blocks(list *blockList, who jid.JID) bool {
 }
 
 func (v *Server) loadBlockList(ctx context.Context, o store.Owner) (*blockList, error) {
-	list := blockList{}
 	value, err := v.store.KV.Get(ctx, o, KeyBlocked)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, fmt.Errorf("im: read block list: %w", err)
@@ -49,6 +48,7 @@ func (v *Server) loadBlockList(ctx context.Context, o store.Owner) (*blockList, 
 	if len(value) == 0 {
 		return &v.empty.blocked, nil
 	}
+	list := blockList{}
 	for line := range strings.Lines(string(value)) {
 		number, address, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		meant, err := strconv.ParseUint(number, 10, 64)

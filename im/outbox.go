@@ -177,7 +177,7 @@ func (o *outbox) taken(durable store.Mark, spare []byte) ([]byte, store.ID) {
 		return nil, 0
 	}
 	select {
-	case o.room <- struct{}{}: // never, while nobody waits
+	case o.room <- struct{}{}: // never, before somebody has waited
 	default:
 	}
 	if n == len(o.holds) {

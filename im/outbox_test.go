@@ -8,7 +8,7 @@ import (
 )
 
 func newOutbox(limit int) *outbox {
-	return &outbox{limit: limit, attached: true, room: make(chan struct{}, 1)}
+	return &outbox{limit: limit, attached: true}
 }
 
 func (o *outbox) put(t *testing.T, text string, mark store.Mark, id store.ID) bool {
@@ -84,5 +84,25 @@ func TestOutboxWakesOnce(t *testing.T) {
 	o.mu.Unlock()
 	if done, _ := o.rest(func() store.Mark { return 8 }); done {
 		t.Error("the writer rests although something became durable meanwhile")
+	}
+}
+
+// TestRoomIsNotMissed: who asks for room hears of what was taken since he looked, also if nobody had asked before.
+func TestRoomIsNotMissed(t *testing.T) {
+	o := newOutbox(1000)
+	for range 2 {
+		o.put(t, "a", 0, 0)
+		o.expect(t, 0, "a", 0) // between his look and his question
+		select {
+		case <-o.roomy():
+		default:
+			t.Fatal("he waits for ever")
+		}
+	}
+	o.put(t, "a", 0, 0)
+	select {
+	case <-o.roomy():
+		t.Error("there is room, and nothing was taken")
+	default:
 	}
 }

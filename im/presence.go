@@ -77,7 +77,8 @@ func (s *Session) setPresence(j store.Journey, st *stanza.Stanza) error {
 // kept is a presence in memory that can last as long as the session: for most sessions, the only one that they have and
 // say. What is made for each stanza and soon let go of would lie around it, and leave holes. The caller holds a.mu.
 func (s *Session) kept(st *stanza.Stanza) *stanza.Stanza {
-	if s.first.Kind != 0 {
+	const small = 1 << 10 // bytes: it stays, also after the next one
+	if s.first.Kind != 0 || len(st.Raw()) > small {
 		return st
 	}
 	s.first = *st

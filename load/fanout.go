@@ -41,10 +41,12 @@ func (r *run) fanout(ctx context.Context) error {
 		r.loop.send(from, func(dst []byte) []byte { return r.cfg.appendToAll(dst, from.domain, room, b) })
 	}
 	r.loop.handle = func(c *conn, el []byte) {
-		if r.refused(c, el) && r.loop.failed == nil { // nobody would get what the next one waits for
-			r.loop.failed = &Error{
-				Why: "the server has refused to pass a message on to all: " + r.result.FirstError,
-				Fix: "switch the server's limits off (Parley: broadcast.every = 0)",
+		if r.refused(c, el) {
+			if c == from && !over { // nobody would get what the next one waits for
+				r.loop.fail(&Error{
+					Why: "the server has refused to pass a message on to all: " + r.result.FirstError,
+					Fix: "switch the server's limits off (Parley: broadcast.every = 0)",
+				})
 			}
 			return
 		}

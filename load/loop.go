@@ -167,8 +167,15 @@ func (l *loop) drop(c *conn, err error) {
 }
 
 func (l *loop) check(c *conn, err error) {
-	if err != nil && l.failed == nil {
-		l.failed = fmt.Errorf("load: %s: %w", c.jid, err)
+	if err != nil {
+		l.fail(fmt.Errorf("load: %s: %w", c.jid, err))
+	}
+}
+
+// fail ends the run, unless something else has.
+func (l *loop) fail(err error) {
+	if l.failed == nil {
+		l.failed = err
 	}
 }
 

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// lookEvery is how often the engine is asked whether there is still room, or room again, while nothing is written.
+// lookEvery is how often the engine is asked whether there is still room, or room again, while nothing is written; and how long
+// that has to last before the memory of a burst is given back.
 const lookEvery = time.Second
 
 // Run is the committer. It returns nil after Close, or with the error that stopped the store. It runs once; its caller

@@ -80,8 +80,8 @@ func (s *Scanner) Feed(p []byte) {
 // closed, and otherwise an *Error: the input was refused, and stays so.
 func (s *Scanner) Next() (*Element, error) { return s.scan(false) }
 
-// Lend is Next, but the element is good only until Next or Lend is called again; what is copied of it, its Content among
-// that, stays good.
+// Lend is Next, but the element is good only until Next, Lend or Restart is called; what is copied of it, its Content
+// among that, stays good.
 func (s *Scanner) Lend() (*Element, error) { return s.scan(true) }
 
 func (s *Scanner) scan(lend bool) (*Element, error) {
