@@ -74,6 +74,7 @@ func TestProfanityManagement(t *testing.T) {
 
 	t.Log("a second device: history and copies")
 	desk := profanity(t, s, "alice", "/mam on")
+	logs(t, desk, "urn:xmpp:mam:2", 1) // before it knows that there is an archive, it does not ask for it, and not later either
 	desk.enter("/msg bob@localhost")
 	desk.shows("hello", "while it restarted", "while it was killed", "and back", "the last")
 	alice.enter("from the first device")
