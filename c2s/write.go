@@ -88,7 +88,7 @@ func (c *conn) write(rest func() error) {
 		if next == nil {
 			return
 		}
-		n := 0
+		var n int
 		n, err = c.stream.WriteNow(next) // most often that is all, without a deadline
 		if err == nil && n < len(next) {
 			err = c.stream.Write(next[n:])

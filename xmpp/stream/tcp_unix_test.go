@@ -62,3 +62,19 @@ func TestReadAllocates(t *testing.T) {
 		t.Errorf("%v allocations for an element that comes alone, %v of them the scanner's", n, least)
 	}
 }
+
+// TestLastBufferGivenBack: a connection that has ended keeps no buffer either, although its peer was gone before.
+func TestLastBufferGivenBack(t *testing.T) {
+	near, far := ends(t, true)
+	c := New(far, xml.Limits{})
+	if _, err := near.Write([]byte(opening)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Header(); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Close()
+	if c.Linger(time.Second); c.tcp.held != nil {
+		t.Error("it holds a buffer")
+	}
+}

@@ -8,7 +8,7 @@ func (r *reader) build(text, space string) *Element {
 	return e
 }
 
-// root is build for a root's start tag, which declares its prefixes itself. It is nil for one that has to be brought into canonical form
+// root is build for the start tag of a root, which declares its prefixes itself. It is nil for one that has to be brought into canonical form
 // first, because an attribute has a prefix, or is refused then.
 func (r *reader) root(text string, decls []declaration) *Element {
 	for i := range r.attrs[:r.own] {
@@ -22,7 +22,7 @@ func (r *reader) root(text string, decls []declaration) *Element {
 		if !ok {
 			return nil
 		}
-		e.Name.Space, e.space = space, space
+		e.Name.Space = space
 	}
 	return e
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -312,5 +313,37 @@ func TestLend(t *testing.T) {
 	}
 	if _, err := s.Next(); err != ErrMore || s.r != nil {
 		t.Errorf("%v; memory is held between two elements: %v", err, s.r != nil)
+	}
+}
+
+// TestRoot: a root that is read as it stands is the same as in its canonical form.
+func TestRoot(t *testing.T) {
+	for _, text := range []string{
+		strings.TrimPrefix(streamHeader, "<?xml version='1.0'?>"), "<a>", "<a/>", "<a b='c'>", "<a xmlns='x'>", "<p:a xmlns:p='x'>", "<p:a xmlns='y' xmlns:p='x'>", "<p:a xmlns='x' xmlns:p='x' b='&lt;'>",
+		"<p:a xmlns:p='x' xml:lang='de' b='1'/>", "<a xmlns:p='x' p:b='1' c='2'>", "<p:a xmlns:p='x' xmlns:q='x' q:b='1' p:c='2'>", "<a xmlns:p='x' b='1'>",
+		"<p:a>", "<a p:b='1'>", "<a xmlns:p='x' xmlns:q='x' p:b='1' q:b='2'>",
+	} {
+		s := NewScanner(Limits{})
+		s.Feed([]byte(text))
+		got, err := s.Next()
+
+		slow, r, b := NewScanner(Limits{}), borrow(), []byte(text)
+		if err := r.read(b, slow.limits, true); err != nil {
+			t.Fatal(err)
+		}
+		slow.r = r
+		slow.root(b)
+		settled, slowErr := r.settle(b, slow.space, slow.decls, slow.limits)
+		if slowErr != nil {
+			if kindOf(err) != slowErr.Kind {
+				t.Errorf("%s: %v, in canonical form %v", text, err, slowErr)
+			}
+			continue
+		}
+		want := r.build(settled, slow.space)
+		inside := New("x", "inside")
+		if err != nil || got.Name != want.Name || !slices.Equal(got.Attrs, want.Attrs) || got.With(inside).String() != want.With(inside).String() {
+			t.Errorf("%s: %v, %v, in canonical form %v", text, got, err, want)
+		}
 	}
 }
